@@ -1,0 +1,1 @@
+"""Rules and values. Pure: no network, IPython, environment, clock or thread."""
