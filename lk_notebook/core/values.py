@@ -89,10 +89,11 @@ def held_back(text: str) -> int:
     """
     held = 0
     for value in _known:
-        for size in range(min(len(value) - 1, len(text)), held, -1):
-            if text.endswith(value[:size]):
-                held = size
-                break
+        at = text.find(value[0], max(0, len(text) - len(value) + 1))
+        while at >= 0 and len(text) - at > held:
+            if value.startswith(text[at:]):
+                held = len(text) - at
+            at = text.find(value[0], at + 1)
     return held
 
 

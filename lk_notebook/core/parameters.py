@@ -1,0 +1,326 @@
+"""extra_kwargs: which names are known, what cannot be sent, what a model does not take.
+
+Rules are rows. Names and ranges: OpenAI's API reference for Chat Completions (openai-python 3.57) and the servers'
+own documentation; what is left out for which model: `livekit.agents.inference.llm`, livekit-agents 1.8.9.
+"""
+
+from __future__ import annotations
+
+import copy
+import difflib
+import math
+import re
+from collections.abc import Collection, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from lk_notebook.core import catalogue
+from lk_notebook.errors import ConfigurationError
+
+
+@dataclass(frozen=True, slots=True)
+class Parameter:
+    """One known name: what kind of value it takes, and which. `kind` "any" has no closer rule."""
+
+    name: str
+    kind: str = "any"  # "number", "integer", "boolean", "text", "choice", "any"
+    values: tuple[str, ...] = ()
+    low: float | None = None
+    high: float | None = None
+
+
+EFFORTS = ("none", "minimal", "low", "medium", "high", "xhigh", "max")
+
+_CHAT_COMPLETIONS = (
+    Parameter("reasoning_effort", "choice", EFFORTS),
+    Parameter("max_completion_tokens", "integer", low=1),
+    Parameter("temperature", "number", low=0, high=2),
+    Parameter("top_p", "number", low=0, high=1),
+    Parameter("verbosity", "choice", ("low", "medium", "high")),
+    Parameter("response_format"),
+    Parameter("seed", "integer"),
+    Parameter("stop"),
+    Parameter("service_tier", "choice", ("auto", "default", "flex", "scale", "priority", "fast")),
+    Parameter("tool_choice", "choice", ("none", "auto", "required")),
+    Parameter("parallel_tool_calls", "boolean"),
+    Parameter("max_tokens", "integer", low=1),
+    Parameter("frequency_penalty", "number", low=-2, high=2),
+    Parameter("presence_penalty", "number", low=-2, high=2),
+    Parameter("logit_bias"),
+    Parameter("logprobs", "boolean"),
+    Parameter("top_logprobs", "integer", low=0, high=20),
+    Parameter("n", "integer", low=1),
+    Parameter("store", "boolean"),
+    Parameter("metadata"),
+    Parameter("prediction"),
+    Parameter("modalities"),
+    Parameter("audio"),
+    Parameter("web_search_options"),
+    Parameter("prompt_cache_key", "text"),
+    Parameter("prompt_cache_retention", "choice", ("in_memory", "24h")),
+    Parameter("prompt_cache_options"),
+    Parameter("safety_identifier", "text"),
+    Parameter("user", "text"),
+    Parameter("moderation"),
+    Parameter("functions"),
+    Parameter("function_call"),
+    Parameter("extra_headers"),
+    Parameter("extra_body"),
+    Parameter("extra_query"),
+)
+
+# Names that other servers read. They are here so that none of them counts as a near miss of another.
+_VENDORS = {
+    "several": "top_k min_p top_a typical_p repetition_penalty repeat_penalty length_penalty min_tokens best_of echo "
+    "chat_template chat_template_args chat_template_kwargs reasoning include_reasoning reasoning_format thinking "
+    "enable_thinking thinking_budget documents models priority",
+    "Groq": "search_settings include_domains exclude_domains compound_custom citation_options disable_tool_validation",
+    "Cerebras": "disable_reasoning clear_thinking",
+    "vLLM": "guided_json guided_regex guided_choice guided_grammar guided_decoding_backend structured_outputs "
+    "use_beam_search stop_token_ids include_stop_str_in_output ignore_eos skip_special_tokens request_id "
+    "spaces_between_special_tokens allowed_token_ids bad_words prompt_logprobs truncate_prompt_tokens "
+    "add_generation_prompt continue_final_message add_special_tokens mm_processor_kwargs cache_salt vllm_xargs",
+    "SGLang": "regex ebnf min_new_tokens max_new_tokens stop_regex no_stop_trim separate_reasoning stream_reasoning",
+    "Ollama": "num_ctx num_predict num_gpu num_keep keep_alive think options format repeat_last_n",
+    "llama.cpp": "n_predict n_probs n_keep min_keep cache_prompt id_slot grammar json_schema samplers mirostat "
+    "mirostat_tau mirostat_eta dynatemp_range dynatemp_exponent xtc_probability xtc_threshold dry_multiplier "
+    "dry_base dry_allowed_length top_n_sigma timings_per_token return_progress reasoning_budget",
+    "OpenRouter": "route transforms plugins usage provider",
+    "Mistral": "safe_prompt random_seed prompt_mode",
+    "Qwen": "enable_search search_options preserve_thinking result_format",
+    "xAI": "search_parameters deferred",
+    "Azure": "data_sources",
+    "LiteLLM": "drop_params fallbacks mock_response num_retries tags cache guardrails",
+}
+
+KNOWN: Mapping[str, Parameter] = {row.name: row for row in _CHAT_COMPLETIONS} | {
+    name: Parameter(name) for names in _VENDORS.values() for name in names.split()
+}
+
+#: Fields that the call itself fills, each with the mend.
+OWNED: Mapping[str, str] = {
+    "model": "Name the model as the first word of the line, or as model=… of LLM.",
+    "messages": "Write the prompt into the cell, or give messages as the first argument of llm(…).",
+    "stream": "Leave it out: every answer streams, and reply.text holds the whole.",
+    "stream_options": "Leave it out: the usage is always asked for. Other options go into extra_body.",
+    "tools": "Offer notebook functions with -t f,g, or tools=[f, g] in Python; a server's own go into extra_body.",
+}
+
+# Fields of OWNED that may stand in extra_body: tools that the server itself runs have no other way in.
+_BODY_MAY_HOLD = frozenset({"tools", "stream_options"})
+
+_SAMPLING = frozenset({"temperature", "top_p"})
+_REASONING = _SAMPLING | {"presence_penalty", "frequency_penalty", "logit_bias", "logprobs", "top_logprobs", "n"}
+_GPT6 = (_REASONING - {"n"}) | {"stop"}
+_GROK = frozenset({"presence_penalty", "frequency_penalty", "stop"})
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """What the models whose name starts so do not take, and what of it they take at `reasoning_effort` none."""
+
+    prefix: str
+    left_out: Collection[str]
+    taken_at_none: Collection[str] = ()
+
+
+#: The first that matches the id after its last slash holds.
+RULES = (
+    Rule("o1", _REASONING),
+    Rule("o3", _REASONING),
+    Rule("o4", _REASONING),
+    Rule("gpt-5", _REASONING, taken_at_none=_SAMPLING),
+    Rule("gpt-6", _GPT6, taken_at_none=_GPT6),
+    Rule("grok-4-1-fast-reasoning", _GROK),
+    Rule("grok-4.20-0309-reasoning", _GROK),
+    Rule("grok-4.20-multi-agent", _GROK),
+)
+
+#: Exact names, since a prefix would take in models that always reason: gpt-6.1-sol, gpt-5.1-chat-latest.
+CAN_REST = (
+    *("gpt-5.1", "gpt-5.2", "gpt-5.4", "gpt-5.4-mini", "gpt-5.4-nano", "gpt-5.5"),
+    *("gpt-5.6-luna", "gpt-5.6-sol", "gpt-5.6-terra", "gpt-6-luna", "gpt-6-sol"),
+)
+
+#: Models whose names start so take no reasoning_effort together with tools.
+NO_EFFORT_WITH_TOOLS = ("gpt-5.2", "gpt-5.4")
+
+#: Parameters that say something about tools, and are refused where there are none.
+_OF_TOOLS = frozenset({"tool_choice", "parallel_tool_calls"})
+
+_NEAR = 0.85  # "temprature" is 0.95 near, "max_token" 0.95; "top_n" is 0.8 near to top_k and may be a name of its own
+_SHORTEST = 4  # shorter names are all near to each other
+_DEEPEST = 100
+_HEADER_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
+_SURROGATE = re.compile("[\ud800-\udfff]")
+
+
+def near_miss(name: str) -> str | None:
+    """The known name that was probably meant, or None where the name is known, or like no other.
+
+    Example:
+        >>> near_miss("temprature"), near_miss("maxTokens"), near_miss("top_k"), near_miss("my_field")
+        ('temperature', 'max_tokens', None, None)
+    """
+    if name in KNOWN or name in OWNED:
+        return None
+    folded = name.replace("_", "").casefold()
+    names = [*KNOWN, *OWNED]
+    for known in names:
+        if known.replace("_", "") == folded:
+            return known
+    if len(name) < _SHORTEST:
+        return None
+    found = difflib.get_close_matches(name.casefold(), names, n=1, cutoff=_NEAR)
+    return found[0] if found else None
+
+
+def check(extra_kwargs: Mapping[str, Any]) -> None:
+    """Refuse what cannot be sent; every other name passes, known or not.
+
+    Example:
+        >>> check({"temperature": 0.5, "my_servers_own_field": [1, 2]})
+
+    Raises:
+        ConfigurationError: a name is a near miss of a known one or a field of the call's own, or a value is none that
+            JSON, or a header, can carry. The error names the parameter, and never shows its value.
+    """
+    if not isinstance(extra_kwargs, Mapping):
+        raise ConfigurationError("extra_kwargs is no dict.", 'Write extra_kwargs={"temperature": 0}.')
+    for name, value in extra_kwargs.items():
+        _check_name(name)
+        if name in _EXTRAS:
+            _check_extra(name, value)
+        elif fault := _fault(value):
+            mend = "Give a plain number, text, list or dict: int(…), float(…), list(…), .tolist()."
+            if name == "response_format":
+                mend = "Give a type with --schema, or as schema=… in Python."
+            raise ConfigurationError(f"{name} holds {fault}.", mend)
+
+
+def _check_name(name: object) -> None:
+    if not isinstance(name, str) or not name:
+        raise ConfigurationError(f"{name!r} is no name of a parameter.", "Names are texts, such as temperature.")
+    if name in OWNED:
+        raise ConfigurationError(f"{name} is filled by the call itself and is no parameter.", OWNED[name])
+    if meant := near_miss(name):
+        mend = (
+            OWNED.get(meant)
+            or f'Write {meant}=…; a field that is really called so goes into extra_body={{"{name}": …}}.'
+        )
+        raise ConfigurationError(f"{name} is no known parameter: did you mean {meant}?", mend)
+
+
+_EXTRAS = frozenset({"extra_headers", "extra_body", "extra_query"})
+
+
+def _check_extra(name: str, value: Any) -> None:
+    """The three dicts that go beside the named fields: into the headers, the body, the URL."""
+    if value is None:
+        return
+    if not isinstance(value, Mapping):
+        raise ConfigurationError(f"{name} is no dict.", f'Write {name}={{"NAME": "value"}}.')
+    if fault := _fault(dict(value)):
+        raise ConfigurationError(f"{name} holds {fault}.", "Give plain texts, numbers, lists and dicts.")
+    if name == "extra_body":
+        for field in value.keys() & (OWNED.keys() - _BODY_MAY_HOLD):
+            raise ConfigurationError(f"{field} in extra_body is filled by the call itself.", OWNED[field])
+    elif name == "extra_headers":
+        for header, text in value.items():
+            _check_header(header, text)
+
+
+def _check_header(header: Any, text: Any) -> None:
+    if not isinstance(header, str) or not _HEADER_NAME.fullmatch(header):
+        raise ConfigurationError(f"extra_headers: {header!r} is no name of a header.", "Write it as in X-Trace.")
+    if not isinstance(text, str) or not text.isascii() or not text.isprintable():
+        mend = "A header carries one line of ASCII text; give it as a str."
+        raise ConfigurationError(f"extra_headers: the value of {header} cannot stand in a header.", mend)
+
+
+def _fault(value: Any, depth: int = 0) -> str | None:
+    """What in a value JSON cannot carry, in words; None where all of it can be sent."""
+    if isinstance(value, (list, tuple, dict)) and depth > _DEEPEST:
+        return f"itself, or more than {_DEEPEST} levels"
+    if isinstance(value, dict):
+        return next(_faults([*value, *value.values()], depth), None) or _fault_of_keys(value)
+    if isinstance(value, (list, tuple)):
+        return next(_faults(value, depth), None)
+    if isinstance(value, str):
+        return "half a surrogate pair, which is no text" if _SURROGATE.search(value) else None
+    sound = value is None or isinstance(value, int) or (isinstance(value, float) and math.isfinite(value))
+    return None if sound else f"{value if isinstance(value, float) else _kind(value)}, which JSON cannot carry"
+
+
+def _fault_of_keys(value: dict[Any, Any]) -> str | None:
+    keys = (key for key in value if not isinstance(key, (str, int, float, type(None))))
+    return next((f"{_kind(key)} as the key of a dict, which JSON cannot carry" for key in keys), None)
+
+
+def _faults(values: Collection[Any], depth: int) -> Iterator[str]:
+    return (fault for value in values if (fault := _fault(value, depth + 1)))
+
+
+def _kind(value: Any) -> str:
+    kind = type(value)
+    return f"a {kind.__qualname__}" if kind.__module__ == "builtins" else f"a {kind.__module__}.{kind.__qualname__}"
+
+
+def trim(model_id: str, extra_kwargs: Mapping[str, Any], *, has_tools: bool) -> tuple[dict[str, Any], list[str]]:
+    """What is sent of the parameters, and a line for each reason why some were left out.
+
+    Example:
+        >>> trim("openai/gpt-5-mini", {"temperature": 0.7, "seed": 1}, has_tools=False)
+        ({'seed': 1}, ['temperature was left out: openai/gpt-5-mini does not take it.'])
+
+    The result is a copy down to the last list: nothing that is done to it reaches the caller's dict. `extra_body` is
+    sent as it stands. The rules are those of LiveKit's Python SDK, also where the catalogue knows better: one cell and
+    the agent exported from it send one body.
+    """
+    sent = copy.deepcopy(dict(extra_kwargs))
+    notes: list[str] = []
+    name = model_id.rsplit("/", 1)[-1]
+    if not has_tools and (gone := _take(sent, _OF_TOOLS)):
+        notes.append(f"{_were_left_out(gone)}: no tools were offered.")
+    # The effort goes first: without it a model that was told not to reason takes no temperature either.
+    if has_tools and name.startswith(NO_EFFORT_WITH_TOOLS) and (gone := _take(sent, {"reasoning_effort"})):
+        notes.append(f"{_were_left_out(gone)}: {model_id} does not take it with tools.")
+    rule = next((rule for rule in RULES if name.startswith(rule.prefix)), None)
+    if rule is None:
+        return sent, notes
+    rests = name in CAN_REST and bool(rule.taken_at_none)
+    kept = rule.taken_at_none if rests and sent.get("reasoning_effort") == "none" else ()
+    gone = _take(sent, set(rule.left_out) - set(kept))
+    at_none = [name for name in gone if rests and name in rule.taken_at_none]
+    known = catalogue.find(model_id)
+    taken = [name for name in gone if name == "temperature" and known is not None and known.temperature]
+    never = [name for name in gone if name not in at_none and name not in taken]
+    for names, why in (
+        (never, f"{model_id} does not take {_it(never)}."),
+        (at_none, f"{model_id} takes {_it(at_none)} only with reasoning_effort=none{_without_tools(name, has_tools)}."),
+        (taken, f'LiveKit sends none to {rule.prefix}*; extra_body={{"temperature": …}} reaches {model_id}.'),
+    ):
+        if names:
+            notes.append(f"{_were_left_out(names)}: {why}")
+    return sent, notes
+
+
+def _take(sent: dict[str, Any], names: Collection[str]) -> list[str]:
+    """Take these names out of the dict; which of them were there, in the order they were written."""
+    gone = [name for name in sent if name in names]
+    for name in gone:
+        del sent[name]
+    return gone
+
+
+def _were_left_out(names: list[str]) -> str:
+    listed = " and ".join([", ".join(names[:-1]), names[-1]] if names[1:] else names)
+    return f"{listed} {'were' if names[1:] else 'was'} left out"
+
+
+def _it(names: list[str]) -> str:
+    return "them" if names[1:] else "it"
+
+
+def _without_tools(name: str, has_tools: bool) -> str:  # noqa: FBT001 - one fact, passed on
+    return ", without tools" if has_tools and name.startswith(NO_EFFORT_WITH_TOOLS) else ""

@@ -1,0 +1,1 @@
+"""The edge: only here are httpx, keys in the clear and sockets."""

@@ -1,0 +1,239 @@
+"""The one AsyncClient: attempts, time limits, retries. Nothing else sends a request."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import random
+import sys
+import time
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from typing import Protocol
+
+import httpx
+from httpx_aiohttp import HttpxAiohttpClient
+
+from lk_notebook import __version__
+from lk_notebook.core import failures, request
+from lk_notebook.core.answer import Answer
+from lk_notebook.core.request import Prepared
+from lk_notebook.core.routing import DEMO
+from lk_notebook.core.stream import Decoder, Piece
+from lk_notebook.core.values import Account, Attempt, Call
+from lk_notebook.errors import AuthenticationError, LkError
+from lk_notebook.net import faults, loop
+from lk_notebook.net.auth import auth
+from lk_notebook.net.transports import Demo
+
+USER_AGENT = f"lk_notebook/{__version__} (python {sys.version_info[0]}.{sys.version_info[1]}.{sys.version_info[2]})"
+CONNECT_SECONDS = 10.0
+#: After `finish_reason` only the usage may still come; a server that keeps the line open then is not waited for.
+AFTER_FINISH_SECONDS = 3.0
+#: A body that has ended is read to its last byte, so that its connection can be used again.
+DRAIN_SECONDS = 0.25
+#: A longer Retry-After is told, not waited for.
+LONGEST_WAIT = 60.0
+ERROR_BYTES = 65536
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """How long to wait for each byte, in seconds, and how many further tries one account gets."""
+
+    timeout: float = 60.0
+    max_retries: int = 2
+
+
+class Listener(Protocol):
+    """Who hears of an answer while it comes; called on the background loop."""
+
+    def on_sent(self, account: Account, prepared: Prepared) -> None:
+        """A request goes out."""
+
+    def on_pieces(self, pieces: list[Piece], answer: Answer) -> None:
+        """Something arrived."""
+
+    def on_attempt(self, attempt: Attempt) -> None:
+        """A try ended."""
+
+    def on_wait(self, error: LkError, seconds: float, tries_left: int) -> None:
+        """The next try starts in so many seconds."""
+
+
+class Client:
+    """One httpx.AsyncClient over aiohttp's transport, whose C parser costs a third of httpx's own.
+
+    Example:
+        >>> client = Client()  # on the background loop
+
+    `ask` tries accounts in order; only until the first piece was shown does another try take over.
+    """
+
+    def __init__(self) -> None:
+        self._http = HttpxAiohttpClient(
+            # aiohttp reads None as its own default of 100 connections, not as "no limit"
+            limits=httpx.Limits(max_connections=10_000, keepalive_expiry=60),
+            mounts={DEMO.url.rsplit("/", 1)[0]: Demo()},
+            headers={"User-Agent": USER_AGENT},
+        )
+        self._answered: set[str] = set()  # hosts whose kept connection may have died meanwhile
+        self._draining: set[asyncio.Task[None]] = set()
+
+    async def aclose(self) -> None:
+        """Closes all connections."""
+        await self._http.aclose()
+
+    async def ask(self, call: Call, accounts: tuple[Account, ...], limits: Limits, listener: Listener) -> None:
+        """Asks until an account answers; the answer went to the listener.
+
+        Raises:
+            LkError: what the last account said, when none answered.
+        """
+        for account in accounts:
+            try:
+                return await self._retrying(call, account, limits, listener)
+            except LkError as error:
+                last = account is accounts[-1]
+                takes_over = error.retryable or isinstance(error, AuthenticationError)
+                if last or not takes_over:
+                    raise
+        return None
+
+    async def _retrying(self, call: Call, account: Account, limits: Limits, listener: Listener) -> None:
+        left, free = limits.max_retries, True
+        while True:
+            begun = time.monotonic()
+            try:
+                await self._once(call, account, limits, listener)
+            except LkError as error:
+                listener.on_attempt(_attempt(call, account, "failed", begun, error))
+                if free and error.code == faults.LOST and account.url in self._answered:
+                    free = False  # a kept connection died before any byte: not a try of this account
+                    continue
+                wait = _wait(error, limits.max_retries - left)
+                if not error.retryable or left <= 0 or wait > LONGEST_WAIT:
+                    raise
+                listener.on_wait(error, wait, left)
+                await asyncio.sleep(wait)
+                left -= 1
+            else:
+                listener.on_attempt(_attempt(call, account, "answered", begun, None))
+                return
+
+    async def _once(self, call: Call, account: Account, limits: Limits, listener: Listener) -> None:
+        prepared = request.build(call, account)
+        listener.on_sent(account, prepared)
+        async with faults.told(account, limits.timeout):
+            response = await self._send(prepared, account, limits)
+        try:
+            await self._read(response, account, limits, listener)
+        except BaseException:
+            await response.aclose()
+            raise
+        self._answered.add(account.url)
+
+    async def _send(self, prepared: Prepared, account: Account, limits: Limits) -> httpx.Response:
+        timeout = httpx.Timeout(limits.timeout, connect=min(CONNECT_SECONDS, limits.timeout), pool=None)
+        sent = self._http.build_request(
+            "POST", prepared.url, headers=prepared.headers, content=prepared.content, timeout=timeout
+        )
+        return await self._http.send(sent, auth=auth(account), stream=True, follow_redirects=False)
+
+    async def _read(self, response: httpx.Response, account: Account, limits: Limits, listener: Listener) -> None:
+        if response.status_code != httpx.codes.OK:
+            raise await self._refusal(response, account)
+        decoder = Decoder(account.name, response.headers.get("content-type", ""))
+        served_by = response.headers.get("x-livekit-inference-provider")
+        if served_by:
+            decoder.answer.served_by = served_by
+        chunks = response.aiter_bytes()
+        try:
+            async with faults.told(account, limits.timeout, cut=True):
+                async for data in _until_finished(chunks, decoder):
+                    if pieces := decoder.feed(data):
+                        listener.on_pieces(pieces, decoder.answer)
+                    if decoder.done or decoder.error:
+                        break
+        except LkError as error:
+            if decoder.answer.finish_reason is None:
+                listener.on_pieces(decoder.end(), decoder.answer)
+                raise _as_it_stands(error, decoder) from None
+        listener.on_pieces(decoder.end(), decoder.answer)
+        if decoder.error:
+            raise _as_it_stands(decoder.error, decoder)
+        drain = asyncio.ensure_future(_drain(chunks, response))
+        self._draining.add(drain)
+        drain.add_done_callback(self._draining.discard)
+
+    async def _refusal(self, response: httpx.Response, account: Account) -> LkError:
+        body = b""
+        async with faults.told(account, CONNECT_SECONDS):
+            async for data in response.aiter_bytes():
+                body += data
+                if len(body) >= ERROR_BYTES:
+                    break
+        await response.aclose()
+        status, headers = response.status_code, dict(response.headers)
+        if status < httpx.codes.BAD_REQUEST:
+            return faults.redirected(account, status, headers.get("location", ""))
+        found = " and ".join(account.found) or "the environment"
+        return failures.failure(status, headers, body, who=account.name, found=found)
+
+
+def _as_it_stands(error: LkError, decoder: Decoder) -> LkError:
+    """An error after output is not retried: what was shown would be asked, and shown, twice."""
+    if decoder.shown:
+        error.retryable = False
+    return error
+
+
+async def _until_finished(chunks: AsyncIterator[bytes], decoder: Decoder) -> AsyncIterator[bytes]:
+    """The chunks; once `finish_reason` has come, no longer than a moment for each."""
+    while True:
+        try:
+            following = chunks.__anext__()
+            if decoder.answer.finish_reason is None:
+                yield await following
+            else:
+                yield await asyncio.wait_for(following, AFTER_FINISH_SECONDS)
+        except (StopAsyncIteration, asyncio.TimeoutError):
+            return
+
+
+async def _drain(chunks: AsyncIterator[bytes], response: httpx.Response) -> None:
+    async def rest() -> None:
+        async for _ in chunks:
+            pass
+
+    try:
+        await asyncio.wait_for(rest(), DRAIN_SECONDS)
+    except (asyncio.TimeoutError, *faults.EDGE):
+        pass
+    finally:
+        await response.aclose()
+
+
+def _wait(error: LkError, tried: int) -> float:
+    """Seconds before the next try: as the server says, else half a second doubled, less up to a quarter."""
+    if error.retry_after is not None:
+        return error.retry_after
+    return min(8.0, 0.5 * 2.0**tried) * (1 - random.random() / 4)  # noqa: S311 - spreads tries, hides nothing
+
+
+def _attempt(call: Call, account: Account, outcome: str, begun: float, error: LkError | None) -> Attempt:
+    why = "" if error is None else error.what
+    return Attempt(account.name, call.provider, outcome, why, round(time.monotonic() - begun, 4))
+
+
+_shared: tuple[int, Client] | None = None
+
+
+async def shared() -> Client:
+    """The client of this process, made on the background loop at first use; a fork makes its own."""
+    global _shared  # noqa: PLW0603 - one client a process is the point
+    if _shared is None or _shared[0] != os.getpid():
+        client = Client()
+        _shared = (os.getpid(), client)
+        loop.at_exit(client.aclose)
+    return _shared[1]

@@ -1,0 +1,109 @@
+"""What goes wrong on the way, to the error it means.
+
+The aiohttp transport tells a refused connection as httpx.ConnectTimeout: the cases are told apart by `__cause__`.
+The cause stays, for Verbose, but without its frames: they hold headers, and headers hold keys.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import ssl
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from urllib.parse import urlsplit
+
+import aiohttp
+import httpx
+
+from lk_notebook.core.values import Account, redact
+from lk_notebook.errors import (
+    APIConnectionError,
+    APITimeoutError,
+    ConfigurationError,
+    LkError,
+    ProtocolError,
+    StreamInterrupted,
+)
+
+#: Whatever the transports raise of their own.
+EDGE = (httpx.HTTPError, httpx.InvalidURL, httpx.StreamError, aiohttp.ClientError, OSError, ValueError)
+
+#: The `code` of a connection that ended before a byte of the answer came: perhaps a kept one that had died meanwhile.
+LOST = "connection_lost"
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """One row: what was raised, and what it means. The first row that fits counts."""
+
+    raised: tuple[type[BaseException], ...]
+    error: type[LkError]
+    what: str
+    mend: str
+    retryable: bool = True
+    code: str | None = None
+
+
+_AGAIN = "Run the cell again, or pick another account with -a."
+_NETWORK = "Check the address and your network."
+_FAULTS = (
+    Fault(
+        (aiohttp.ClientConnectorCertificateError, aiohttp.ClientSSLError, ssl.SSLError), APIConnectionError,
+        "The secure connection to {place} failed: {said}", "Check the address, the proxy and the certificates.", retryable=False,
+    ),
+    Fault((aiohttp.ClientConnectorDNSError,), APIConnectionError, "No host of that name for {place}: {said}", _NETWORK),
+    Fault(
+        (aiohttp.ConnectionTimeoutError, httpx.ConnectTimeout), APITimeoutError,
+        "No connection to {place} in time.", _NETWORK,
+    ),
+    Fault(
+        (aiohttp.ClientConnectorError, httpx.ConnectError, httpx.ProxyError), APIConnectionError,
+        "Could not connect to {place}: {said}", "Check that the server runs, its address, and your network.",
+    ),
+    Fault(
+        (asyncio.TimeoutError, TimeoutError, httpx.TimeoutException), APITimeoutError,
+        "No answer from {place} for {timeout:g} s.", _AGAIN,
+    ),
+    Fault(
+        (httpx.InvalidURL, httpx.UnsupportedProtocol, aiohttp.InvalidURL), ConfigurationError,
+        "The address of {place} cannot be used: {said}", "Write it as https://host/v1.", retryable=False,
+    ),
+)  # fmt: skip
+_CUT = Fault(
+    (aiohttp.ClientConnectionError, aiohttp.ClientPayloadError, httpx.TransportError, OSError), StreamInterrupted,
+    "The answer from {place} ended before it was complete.",
+    "What had arrived is kept; run the cell again for a whole one.",
+)  # fmt: skip
+_NO_ANSWER = Fault(
+    _CUT.raised, APIConnectionError, "{place} closed the connection without an answer.", _AGAIN, code=LOST
+)
+_GARBAGE = Fault(EDGE, ProtocolError, "{place} sent what is no HTTP: {said}", "Check the address of the account.")
+
+
+@contextlib.asynccontextmanager
+async def told(account: Account, timeout: float, *, cut: bool = False) -> AsyncIterator[None]:
+    """Raises an LkError for what the transport raises; `cut`: the answer had begun."""
+    try:
+        yield
+    except (*EDGE, asyncio.TimeoutError) as raised:
+        cause = raised.__cause__ or raised
+        for each in (raised, cause):
+            each.__traceback__ = each.__context__ = each.__cause__ = None
+        place = f"{account.name} ({urlsplit(account.url).netloc})" if account.kind != "url" else account.name
+        rows = (*_FAULTS, _CUT if cut else _NO_ANSWER, _GARBAGE)
+        fault = next(row for row in rows if isinstance(cause, row.raised) or row is _GARBAGE)
+        said = redact(str(cause) or type(cause).__name__)
+        what = fault.what.format(place=place, said=said, timeout=timeout)
+        raise fault.error(what, fault.mend, retryable=fault.retryable, code=fault.code) from cause
+
+
+def redirected(account: Account, status: int, location: str) -> LkError:
+    """A redirect is told, not followed: a key goes to the address it was given for, nowhere else."""
+    there = urlsplit(location)
+    where = redact(f"{there.scheme}://{there.netloc}{there.path}") if there.netloc else "another address"
+    return ProtocolError(
+        f"{account.name} answered with a redirect ({status}) to {where}.",
+        "If that is where it should go, use that address.",
+        status=status,
+    )

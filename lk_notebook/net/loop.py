@@ -1,0 +1,83 @@
+"""The one background loop, and how other threads wait for it.
+
+Everything is written once, as async, on this loop; whoever waits does so in short ticks: a plain wait is not woken
+by an interrupt on every platform, and a plain await in a cell on none.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import atexit
+import concurrent.futures
+import contextlib
+import os
+import signal
+import threading
+from collections.abc import Callable, Coroutine, Iterator
+from types import FrameType
+from typing import Any, TypeVar
+
+T = TypeVar("T")
+
+#: Seconds between two looks at whether an interrupt came.
+TICK = 0.05
+
+_lock = threading.Lock()
+_running: tuple[int, asyncio.AbstractEventLoop] | None = None
+
+
+def loop() -> asyncio.AbstractEventLoop:
+    """The loop, started at first use, and anew in a forked process: threads do not survive a fork."""
+    global _running  # noqa: PLW0603 - one loop a process is the point
+    with _lock:
+        if _running is None or _running[0] != os.getpid():
+            new = asyncio.new_event_loop()
+            threading.Thread(target=new.run_forever, name="lk_notebook", daemon=True).start()
+            _running = (os.getpid(), new)
+        return _running[1]
+
+
+def submit(work: Coroutine[Any, Any, T]) -> concurrent.futures.Future[T]:
+    """Starts the work on the loop, in the context of the caller, so that output finds the caller's cell."""
+    return asyncio.run_coroutine_threadsafe(work, loop())
+
+
+def at_exit(close: Callable[[], Coroutine[Any, Any, None]]) -> None:
+    """Has `close` run on the loop when the process ends, for a second at most."""
+    pid = os.getpid()
+
+    def ending() -> None:
+        if os.getpid() == pid and _running is not None:
+            with contextlib.suppress(Exception):
+                submit(close()).result(1)
+
+    atexit.register(ending)
+
+
+class Interrupts:
+    """What `interrupts` gives: whether an interrupt came."""
+
+    pressed = False
+
+
+@contextlib.contextmanager
+def interrupts() -> Iterator[Interrupts]:
+    """Takes interrupts (■, Ctrl+C) as a wish, so that none lands inside a send; a second one breaks through.
+
+    In any but the main thread there are no interrupts to take.
+    """
+    seen = Interrupts()
+    if threading.current_thread() is not threading.main_thread():
+        yield seen
+        return
+
+    def on(_number: int, _frame: FrameType | None) -> None:
+        if seen.pressed:
+            raise KeyboardInterrupt
+        seen.pressed = True
+
+    before = signal.signal(signal.SIGINT, on)
+    try:
+        yield seen
+    finally:
+        signal.signal(signal.SIGINT, before)

@@ -1,0 +1,35 @@
+"""What all tests may ask for: players, kernels, a JupyterLab; each ended with the test that asked."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
+
+import pytest
+from kernels import Kernel, livekit
+from player import Player
+
+
+@pytest.fixture
+def play() -> Iterator[Callable[..., Player]]:
+    """Start a player: `play(answer, answer…)` in order, or `play(function)` of the request."""
+    with contextlib.ExitStack() as players:
+
+        def start(*answers: Any, **options: Any) -> Player:
+            how = answers[0] if len(answers) == 1 and callable(answers[0]) else answers
+            return players.enter_context(Player(how, **options))
+
+        yield start
+
+
+@pytest.fixture
+def kernel() -> Iterator[Callable[..., Kernel]]:
+    """Start a kernel with lk_notebook loaded: `kernel(player)` has a LiveKit account there, `kernel()` has none."""
+    with contextlib.ExitStack() as kernels:
+
+        def start(player: Player | None = None, env: Mapping[str, str] | None = None, **options: Any) -> Kernel:
+            account = livekit(player) if player else {}
+            return kernels.enter_context(Kernel(account | dict(env or {}), **options))
+
+        yield start
