@@ -24,7 +24,7 @@ from lk_notebook.core.values import (
     redact,
 )
 from lk_notebook.errors import LkError
-from lk_notebook.net.loop import TICK, loop, submit
+from lk_notebook.net.loop import TICK, heartbeat, loop, submit
 
 if TYPE_CHECKING:
     import concurrent.futures
@@ -108,9 +108,11 @@ class Reply:
         self._sent = self._begun = time.monotonic()
         self._first: float | None = None
         self._ended: float | None = None
-        self._wakers: list[Callable[[], None]] = []
+        self._wakers: list[Callable[[], None]] = []  # called at each change, and at the end
+        self._enders: list[Callable[[], None]] = []  # called at the end alone
+        self._over = threading.Event()
         self._work: concurrent.futures.Future[None] | None = None
-        self.drawn = False  # a magic has just drawn it in its own cell
+        self.drawn_in: int | None = None  # the execution that drew it last
 
     # What it is -----------------------------------------------------------------------------------------------
 
@@ -190,6 +192,15 @@ class Reply:
         provider = self.provider or (self.served_by if self._kind == "livekit" else self._kind)
         return catalogue.cost(self.model, self.usage, billed_by_kind=self._kind, provider=provider)
 
+    @property
+    def size(self) -> int:
+        """How many characters of text have arrived."""
+        return self._texts["text"].size
+
+    def piece(self, start: int) -> str:
+        """The text from this character on."""
+        return self._texts["text"].since(start)
+
     # Reading --------------------------------------------------------------------------------------------------
 
     def wait(self, timeout: float | None = None) -> Reply:
@@ -217,11 +228,11 @@ class Reply:
 
     def __iter__(self) -> Iterator[str]:
         start = 0
-        with self._woken() as woken:
+        with self.woken() as woken:
             while True:
                 woken.clear()
                 ended = self.state in ENDED
-                if piece := self._texts["text"].since(start):
+                if piece := self.piece(start):
                     start += len(piece)
                     yield piece
                 elif ended:
@@ -234,21 +245,20 @@ class Reply:
         start = 0
         while True:
             ended = self.state in ENDED
-            if piece := self._texts["text"].since(start):
+            if piece := self.piece(start):
                 start += len(piece)
                 yield piece
             elif ended:
                 self._raise()
                 return
             else:
-                await self._change(lambda start=start: self._texts["text"].size > start)  # type: ignore[misc]
+                await self._news(self._wakers, lambda start=start: self.size > start)  # type: ignore[misc]
 
     def __await__(self) -> Generator[Any, None, Reply]:
         return self._whole().__await__()
 
     async def _whole(self) -> Reply:
-        while self.state not in ENDED:
-            await self._change(lambda: False)
+        await self._news(self._enders, lambda: False)
         self._raise()
         return self
 
@@ -257,15 +267,10 @@ class Reply:
             raise self.error.with_traceback(None)
 
     def _await_end(self, timeout: float | None) -> None:
-        last = None if timeout is None else time.monotonic() + timeout
-        with self._woken() as woken:
-            while self.state not in ENDED:
-                woken.clear()
-                left = TICK if last is None else min(TICK, last - time.monotonic())
-                if left <= 0:
-                    return
-                if self.state not in ENDED:
-                    self._tick(woken, left)
+        _not_on_the_loop()
+        last = float("inf") if timeout is None else time.monotonic() + timeout
+        while not self._over.is_set() and (left := last - time.monotonic()) > 0:
+            self._tick(self._over, min(TICK, left))
 
     def _tick(self, woken: threading.Event, seconds: float) -> None:
         """Waits for a change; an interrupt stops the reply, then goes its way."""
@@ -276,10 +281,9 @@ class Reply:
             raise
 
     @contextlib.contextmanager
-    def _woken(self) -> Iterator[threading.Event]:
+    def woken(self) -> Iterator[threading.Event]:
         """An event that is set at each change, for as long as somebody reads."""
-        if asyncio._get_running_loop() is loop():  # noqa: SLF001 - no public form that does not raise
-            raise RuntimeError("This thread carries the answer: await the reply here, do not wait for it.")
+        _not_on_the_loop()
         woken = threading.Event()
         self._wakers.append(woken.set)
         try:
@@ -287,36 +291,34 @@ class Reply:
         finally:
             self._wakers.remove(woken.set)
 
-    async def _change(self, came: Callable[[], bool]) -> None:
-        """Waits on whichever loop this runs for the next change, in ticks, so that an interrupt of a cell works."""
+    async def _news(self, wakers: list[Callable[[], None]], came: Callable[[], bool]) -> None:
+        """Waits for news on whichever loop this runs; whoever is cancelled here wants the answer no more."""
         here = asyncio.get_running_loop()
-        changed = here.create_future()
+        news = here.create_future()
 
         def wake() -> None:
             with contextlib.suppress(RuntimeError):  # that loop has ended
-                here.call_soon_threadsafe(lambda: None if changed.done() else changed.set_result(None))
+                here.call_soon_threadsafe(lambda: None if news.done() else news.set_result(None))
 
-        self._wakers.append(wake)
+        wakers.append(wake)
         try:
             if self.state not in ENDED and not came():
-                await asyncio.wait({changed}, timeout=TICK)
+                with heartbeat(here):
+                    await news
         except asyncio.CancelledError:
             self.stop()
             raise
         finally:
-            self._wakers.remove(wake)
+            wakers.remove(wake)
 
     def _repr_pretty_(self, printer: Any, cycle: bool) -> None:  # noqa: FBT001 - IPython's signature
         printer.text("<Reply …>" if cycle else repr(self))
 
     def _ipython_display_(self) -> None:
         """Draws itself, live, as the last value of a cell; not again where a magic has just drawn it."""
-        if self.drawn:
-            self.drawn = False
-            return
         from lk_notebook import show  # noqa: PLC0415 - the view is imported when first used
 
-        show.draw(self)
+        show.draw_again(self)
 
     # Growing: called on the background loop ---------------------------------------------------------------------
 
@@ -360,7 +362,10 @@ class Reply:
         if error is not None:
             self.error, error.reply = error, self
         self.state = state
+        self._over.set()
         self._notify()
+        for wake in tuple(self._enders):
+            wake()
 
     def _add(self, kind: str, piece: str) -> None:
         """Appends without any known secret, also when a server repeats one in pieces."""
@@ -375,3 +380,8 @@ class Reply:
     def _notify(self) -> None:
         for wake in tuple(self._wakers):
             wake()
+
+
+def _not_on_the_loop() -> None:
+    if asyncio._get_running_loop() is loop():  # noqa: SLF001 - no public form that does not raise
+        raise RuntimeError("This thread carries the answer: await the reply here, do not wait for it.")

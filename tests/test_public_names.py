@@ -15,7 +15,7 @@ from lk_notebook import errors
 
 ROOT = Path(__file__).resolve().parents[1]
 LATER = ["IPython", "aiohttp", "anywidget", "httpx", "ipywidgets", "jwt", "markdown_it", "pandas", "pydantic", "tqdm"]
-PUBLIC = ["LLM", "Reply", "__version__", "errors", "inference", "load_ipython_extension", "unload_ipython_extension"]
+PUBLIC = ["LLM", "Reply", "errors", "inference", "load_ipython_extension", "unload_ipython_extension"]
 ERRORS = [
     "APIConnectionError",
     "APITimeoutError",
@@ -56,6 +56,11 @@ def test_each_public_name_is_there(name):
     """Each is found by `from lk_notebook import name`, and by Tab."""
     assert getattr(lk_notebook, name) is not None
     assert name in dir(lk_notebook)
+
+
+def test_the_version_is_the_packages():
+    """What the library says of itself is what pip installs."""
+    assert f'version = "{lk_notebook.__version__}"' in (ROOT / "pyproject.toml").read_text("utf-8")
 
 
 def test_the_public_names_of_errors():

@@ -1,7 +1,6 @@
 """extra_kwargs: which names are known, what cannot be sent, what a model does not take.
 
-Rules are rows. Names and ranges: OpenAI's API reference for Chat Completions (openai-python 3.57) and the servers'
-own documentation; what is left out for which model: `livekit.agents.inference.llm`, livekit-agents 1.8.9.
+Rules are rows. What is left out for which model: `livekit.agents.inference.llm`, livekit-agents 1.8.9.
 """
 
 from __future__ import annotations
@@ -15,96 +14,21 @@ from dataclasses import dataclass
 from typing import Any
 
 from lk_notebook.core import catalogue
+from lk_notebook.core.parameter_names import KNOWN, OWNED, Parameter
 from lk_notebook.errors import ConfigurationError
 
-
-@dataclass(frozen=True, slots=True)
-class Parameter:
-    """One known name: what kind of value it takes, and which. `kind` "any" has no closer rule."""
-
-    name: str
-    kind: str = "any"  # "number", "integer", "boolean", "text", "choice", "any"
-    values: tuple[str, ...] = ()
-    low: float | None = None
-    high: float | None = None
-
-
-EFFORTS = ("none", "minimal", "low", "medium", "high", "xhigh", "max")
-
-_CHAT_COMPLETIONS = (
-    Parameter("reasoning_effort", "choice", EFFORTS),
-    Parameter("max_completion_tokens", "integer", low=1),
-    Parameter("temperature", "number", low=0, high=2),
-    Parameter("top_p", "number", low=0, high=1),
-    Parameter("verbosity", "choice", ("low", "medium", "high")),
-    Parameter("response_format"),
-    Parameter("seed", "integer"),
-    Parameter("stop"),
-    Parameter("service_tier", "choice", ("auto", "default", "flex", "scale", "priority", "fast")),
-    Parameter("tool_choice", "choice", ("none", "auto", "required")),
-    Parameter("parallel_tool_calls", "boolean"),
-    Parameter("max_tokens", "integer", low=1),
-    Parameter("frequency_penalty", "number", low=-2, high=2),
-    Parameter("presence_penalty", "number", low=-2, high=2),
-    Parameter("logit_bias"),
-    Parameter("logprobs", "boolean"),
-    Parameter("top_logprobs", "integer", low=0, high=20),
-    Parameter("n", "integer", low=1),
-    Parameter("store", "boolean"),
-    Parameter("metadata"),
-    Parameter("prediction"),
-    Parameter("modalities"),
-    Parameter("audio"),
-    Parameter("web_search_options"),
-    Parameter("prompt_cache_key", "text"),
-    Parameter("prompt_cache_retention", "choice", ("in_memory", "24h")),
-    Parameter("prompt_cache_options"),
-    Parameter("safety_identifier", "text"),
-    Parameter("user", "text"),
-    Parameter("moderation"),
-    Parameter("functions"),
-    Parameter("function_call"),
-    Parameter("extra_headers"),
-    Parameter("extra_body"),
-    Parameter("extra_query"),
-)
-
-# Names that other servers read. They are here so that none of them counts as a near miss of another.
-_VENDORS = {
-    "several": "top_k min_p top_a typical_p repetition_penalty repeat_penalty length_penalty min_tokens best_of echo "
-    "chat_template chat_template_args chat_template_kwargs reasoning include_reasoning reasoning_format thinking "
-    "enable_thinking thinking_budget documents models priority",
-    "Groq": "search_settings include_domains exclude_domains compound_custom citation_options disable_tool_validation",
-    "Cerebras": "disable_reasoning clear_thinking",
-    "vLLM": "guided_json guided_regex guided_choice guided_grammar guided_decoding_backend structured_outputs "
-    "use_beam_search stop_token_ids include_stop_str_in_output ignore_eos skip_special_tokens request_id "
-    "spaces_between_special_tokens allowed_token_ids bad_words prompt_logprobs truncate_prompt_tokens "
-    "add_generation_prompt continue_final_message add_special_tokens mm_processor_kwargs cache_salt vllm_xargs",
-    "SGLang": "regex ebnf min_new_tokens max_new_tokens stop_regex no_stop_trim separate_reasoning stream_reasoning",
-    "Ollama": "num_ctx num_predict num_gpu num_keep keep_alive think options format repeat_last_n",
-    "llama.cpp": "n_predict n_probs n_keep min_keep cache_prompt id_slot grammar json_schema samplers mirostat "
-    "mirostat_tau mirostat_eta dynatemp_range dynatemp_exponent xtc_probability xtc_threshold dry_multiplier "
-    "dry_base dry_allowed_length top_n_sigma timings_per_token return_progress reasoning_budget",
-    "OpenRouter": "route transforms plugins usage provider",
-    "Mistral": "safe_prompt random_seed prompt_mode",
-    "Qwen": "enable_search search_options preserve_thinking result_format",
-    "xAI": "search_parameters deferred",
-    "Azure": "data_sources",
-    "LiteLLM": "drop_params fallbacks mock_response num_retries tags cache guardrails",
-}
-
-KNOWN: Mapping[str, Parameter] = {row.name: row for row in _CHAT_COMPLETIONS} | {
-    name: Parameter(name) for names in _VENDORS.values() for name in names.split()
-}
-
-#: Fields that the call itself fills, each with the mend.
-OWNED: Mapping[str, str] = {
-    "model": "Name the model as the first word of the line, or as model=… of LLM.",
-    "messages": "Write the prompt into the cell, or give messages as the first argument of llm(…).",
-    "stream": "Leave it out: every answer streams, and reply.text holds the whole.",
-    "stream_options": "Leave it out: the usage is always asked for. Other options go into extra_body.",
-    "tools": "Offer notebook functions with -t f,g, or tools=[f, g] in Python; a server's own go into extra_body.",
-}
+__all__ = [
+    "CAN_REST",
+    "KNOWN",
+    "NO_EFFORT_WITH_TOOLS",
+    "OWNED",
+    "RULES",
+    "Parameter",
+    "Rule",
+    "check",
+    "near_miss",
+    "trim",
+]
 
 # Fields of OWNED that may stand in extra_body: tools that the server itself runs have no other way in.
 _BODY_MAY_HOLD = frozenset({"tools", "stream_options"})
@@ -278,31 +202,33 @@ def trim(model_id: str, extra_kwargs: Mapping[str, Any], *, has_tools: bool) -> 
     the agent exported from it send one body.
     """
     sent = copy.deepcopy(dict(extra_kwargs))
-    notes: list[str] = []
+    said: list[tuple[list[str], str]] = []
     name = model_id.rsplit("/", 1)[-1]
-    if not has_tools and (gone := _take(sent, _OF_TOOLS)):
-        notes.append(f"{_were_left_out(gone)}: no tools were offered.")
-    # The effort goes first: without it a model that was told not to reason takes no temperature either.
-    if has_tools and name.startswith(NO_EFFORT_WITH_TOOLS) and (gone := _take(sent, {"reasoning_effort"})):
-        notes.append(f"{_were_left_out(gone)}: {model_id} does not take it with tools.")
-    rule = next((rule for rule in RULES if name.startswith(rule.prefix)), None)
-    if rule is None:
-        return sent, notes
-    rests = name in CAN_REST and bool(rule.taken_at_none)
-    kept = rule.taken_at_none if rests and sent.get("reasoning_effort") == "none" else ()
-    gone = _take(sent, set(rule.left_out) - set(kept))
-    at_none = [name for name in gone if rests and name in rule.taken_at_none]
-    known = catalogue.find(model_id)
-    taken = [name for name in gone if name == "temperature" and known is not None and known.temperature]
-    never = [name for name in gone if name not in at_none and name not in taken]
-    for names, why in (
-        (never, f"{model_id} does not take {_it(never)}."),
-        (at_none, f"{model_id} takes {_it(at_none)} only with reasoning_effort=none{_without_tools(name, has_tools)}."),
-        (taken, f'LiveKit sends none to {rule.prefix}*; extra_body={{"temperature": …}} reaches {model_id}.'),
-    ):
-        if names:
-            notes.append(f"{_were_left_out(names)}: {why}")
-    return sent, notes
+    if not has_tools:
+        said.append((_take(sent, _OF_TOOLS), "no tools were offered."))
+    elif name.startswith(NO_EFFORT_WITH_TOOLS):
+        # The effort goes first: without it a model that was told not to reason takes no temperature either.
+        said.append((_take(sent, ("reasoning_effort",)), f"{model_id} does not take it with tools."))
+    if rule := next((rule for rule in RULES if name.startswith(rule.prefix)), None):
+        can_rest = rule.taken_at_none if name in CAN_REST else ()
+        kept = can_rest if sent.get("reasoning_effort") == "none" else ()
+        gone = _take(sent, set(rule.left_out) - set(kept))
+        said.extend(_reasons(model_id, rule, gone, can_rest))
+    return sent, [f"{_were_left_out(names)}: {why}" for names, why in said if names]
+
+
+def _reasons(
+    model_id: str, rule: Rule, gone: Collection[str], can_rest: Collection[str]
+) -> Iterator[tuple[list[str], str]]:
+    """Why a rule left these out: what the model never takes, what it takes at rest, and where the rule is too wide."""
+    model = catalogue.find(model_id)
+    taken = [name for name in gone if name == "temperature" and model is not None and model.temperature]
+    at_rest = [name for name in gone if name in can_rest and name not in taken]
+    never = [name for name in gone if name not in can_rest and name not in taken]
+    yield never, f"{model_id} does not take {_it(never)}."
+    tools = ", without tools" if model_id.rsplit("/", 1)[-1].startswith(NO_EFFORT_WITH_TOOLS) else ""
+    yield at_rest, f"{model_id} takes {_it(at_rest)} only with reasoning_effort=none{tools}."
+    yield taken, f'LiveKit leaves it out for {rule.prefix}*; extra_body={{"temperature": …}} sends it all the same.'
 
 
 def _take(sent: dict[str, Any], names: Collection[str]) -> list[str]:
@@ -318,9 +244,5 @@ def _were_left_out(names: list[str]) -> str:
     return f"{listed} {'were' if names[1:] else 'was'} left out"
 
 
-def _it(names: list[str]) -> str:
-    return "them" if names[1:] else "it"
-
-
-def _without_tools(name: str, has_tools: bool) -> str:  # noqa: FBT001 - one fact, passed on
-    return ", without tools" if has_tools and name.startswith(NO_EFFORT_WITH_TOOLS) else ""
+def _it(names: Collection[str]) -> str:
+    return "them" if len(names) > 1 else "it"

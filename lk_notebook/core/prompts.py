@@ -21,6 +21,7 @@ from typing import Any
 from lk_notebook.core import tables
 from lk_notebook.errors import PromptError
 
+_LONGEST = 10_000  # characters between the braces; more is no expression, and takes long to find out
 _TRIES = 16  # how many }} after a {{ are tried as its end; each but the last stood in a text or dict
 _RAW = "--raw sends the prompt as typed."
 
@@ -101,10 +102,11 @@ def is_expression(text: str, *, known: Collection[str] = ()) -> bool:
 
 def _pieces(text: str, known: Collection[str]) -> Iterator[_Piece]:
     start = at = 0
-    while (at := text.find("{{", at)) >= 0:
+    last = text.rfind("}}")
+    while 0 <= (at := text.find("{{", at)) < last:
         found = _expression(text, at + 2, known)
         if found is None:
-            at += 1 if text.startswith("{{{", at) else 2
+            at += 1 if text.startswith("{{{", at) else 2  # the third brace may open with the second
             continue
         source, end = found
         if at > start:
@@ -117,17 +119,18 @@ def _pieces(text: str, known: Collection[str]) -> Iterator[_Piece]:
 
 def _expression(text: str, start: int, known: Collection[str]) -> tuple[str, int] | None:
     """The expression that starts here and where it ends; None where the braces stand for themselves."""
-    first = text.find("}}", start)
-    if first < 0 or not _may_be_python(text[start:first].strip()):
+    first = text.find("}}", start, start + _LONGEST)
+    if first < 0 or _NEVER_PYTHON.match(text[start:first].strip()):
         return None
     for end in islice(_ends(text, first), _TRIES):
         typed = text[start:end].strip()
         if typed in known:
             return typed, end
-        if (source := _python(typed)) is not None:
+        source = _python(typed)
+        if source is not None and not (text[start] == "{" and _is_set(source)):
             return source, end
     typed = text[start:first].strip()
-    if _python("{" + typed + "}") is not None and ":" in typed:
+    if text[start] == "{" or (":" in typed and _python(f"{{{typed}}}") is not None):
         return None
     raise PromptError(f"{{{{ {typed} }}}} is no Python expression.", f"Mend it; {_RAW}")
 
@@ -142,10 +145,6 @@ def _ends(text: str, at: int) -> Iterator[int]:
 _NEVER_PYTHON = re.compile(r"$|[#/\\%!^&|>:.,;*=?@$<)\]}]|[^\"']*\\")
 
 
-def _may_be_python(typed: str) -> bool:
-    return not _NEVER_PYTHON.match(typed) or typed.startswith("...")
-
-
 def _python(typed: str) -> str | None:
     """The source to evaluate, or None where it is no expression. One over several lines goes into parentheses."""
     for source in (typed, f"({typed}\n)") if "\n" in typed else (typed,):
@@ -158,6 +157,11 @@ def _python(typed: str) -> str | None:
             continue
         return source
     return None
+
+
+def _is_set(source: str) -> bool:
+    """`{{{ a }}}` is no set, but a value in single braces, as `str.format` and JSON templates have it."""
+    return isinstance(ast.parse(source, mode="eval").body, ast.Set)
 
 
 def _evaluated(piece: _Piece, evaluate: Callable[[str], Any], show: Callable[[Any], Any]) -> Any:

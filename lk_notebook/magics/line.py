@@ -224,14 +224,12 @@ def _find(text: str, options: Sequence[Option]) -> Option:
             return option
     known = [known for option in options for known in option.names]
     bare = name.lstrip("-").replace("-", "_")
-    meant = bare if bare in parameters.KNOWN else parameters.near_miss(bare)
-    if meant:
-        raise ConfigurationError(
-            f"{name} is no option: did you mean {meant}=…?", f"Parameters are written {meant}=VALUE."
-        )
-    near = suggest(name, [one for one in known if len(one) > 2])  # -p and -o are near to each other
-    guess = f": did you mean {near}?" if near else "."
-    raise ConfigurationError(f"{name} is no option here{guess}", f"There are {', '.join(known) or 'none'}.")
+    if bare not in parameters.KNOWN and (near := suggest(name, [long for long in known if long.startswith("--")])):
+        raise ConfigurationError(f"{name} is no option here: did you mean {near}?", f"There are {', '.join(known)}.")
+    if meant := bare if bare in parameters.KNOWN else parameters.near_miss(bare):
+        mend = f"Parameters are written {meant}=VALUE."
+        raise ConfigurationError(f"{name} is no option: did you mean {meant}=…?", mend)
+    raise ConfigurationError(f"{name} is no option here.", f"There are {', '.join(known) or 'none'}.")
 
 
 def _option(read: Line, token: Token, pieces: list[Token], options: Sequence[Option]) -> None:

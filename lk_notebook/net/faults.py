@@ -50,7 +50,8 @@ _NETWORK = "Check the address and your network."
 _FAULTS = (
     Fault(
         (aiohttp.ClientConnectorCertificateError, aiohttp.ClientSSLError, ssl.SSLError), APIConnectionError,
-        "The secure connection to {place} failed: {said}", "Check the address, the proxy and the certificates.", retryable=False,
+        "The secure connection to {place} failed: {said}",
+        "Check the address, the proxy and the certificates.", retryable=False,
     ),
     Fault((aiohttp.ClientConnectorDNSError,), APIConnectionError, "No host of that name for {place}: {said}", _NETWORK),
     Fault(

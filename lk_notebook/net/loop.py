@@ -20,7 +20,7 @@ from typing import Any, TypeVar
 T = TypeVar("T")
 
 #: Seconds between two looks at whether an interrupt came.
-TICK = 0.05
+TICK = 0.02
 
 _lock = threading.Lock()
 _running: tuple[int, asyncio.AbstractEventLoop] | None = None
@@ -54,6 +54,37 @@ def at_exit(close: Callable[[], Coroutine[Any, Any, None]]) -> None:
     atexit.register(ending)
 
 
+class _Beat:
+    """The ticking of one loop, for as many as await something on it."""
+
+    def __init__(self, here: asyncio.AbstractEventLoop) -> None:
+        self.awaiting = 0
+        self._here = here
+        self._next = here.call_later(TICK, self._again)
+
+    def _again(self) -> None:
+        self._next = self._here.call_later(TICK, self._again)
+
+    def stop(self) -> None:
+        self._next.cancel()
+
+
+_beats: dict[asyncio.AbstractEventLoop, _Beat] = {}
+
+
+@contextlib.contextmanager
+def heartbeat(here: asyncio.AbstractEventLoop) -> Iterator[None]:
+    """Wakes a loop in ticks while something is awaited on it: an interrupt cancels, but does not wake, an idle one."""
+    beat = _beats.get(here) or _beats.setdefault(here, _Beat(here))
+    beat.awaiting += 1
+    try:
+        yield
+    finally:
+        beat.awaiting -= 1
+        if not beat.awaiting:
+            _beats.pop(here).stop()
+
+
 class Interrupts:
     """What `interrupts` gives: whether an interrupt came."""
 
@@ -76,7 +107,7 @@ def interrupts() -> Iterator[Interrupts]:
             raise KeyboardInterrupt
         seen.pressed = True
 
-    before = signal.signal(signal.SIGINT, on)
+    before = signal.signal(signal.SIGINT, on) or signal.SIG_DFL
     try:
         yield seen
     finally:

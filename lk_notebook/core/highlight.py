@@ -1,0 +1,138 @@
+"""Code in a reply: a box with the language in its head, coloured by Pygments in the colours of JupyterLab's editor."""
+
+from __future__ import annotations
+
+import html
+import re
+from functools import cache
+
+from pygments.lexer import Lexer
+from pygments.lexers import get_all_lexers, get_lexer_by_name
+from pygments.token import Token, _TokenType
+
+from lk_notebook.core.text import clean, plain
+
+_LONGEST = 40_000  # characters; longer code is shown without colours, so that no reply holds the kernel up
+_LANGUAGE = re.compile(r"[\w+#.\-]{1,40}")
+
+# JupyterLab 4 brings no style for Pygments' classes, so each box names the theme's own colours once, by short names.
+_COLOURS = {
+    "k": ("keyword", "#008000"),
+    "b": ("builtin", "#008000"),
+    "d": ("def", "#00f"),
+    "s": ("string", "#ba2121"),
+    "n": ("number", "#080"),
+    "c": ("comment", "#408080"),
+    "o": ("operator", "#7800c2"),
+    "m": ("meta", "#a2f"),
+    "t": ("tag", "#170"),
+    "a": ("attribute", "#00c"),
+}
+_KINDS = {
+    Token.Keyword: "k",
+    Token.Operator.Word: "k",
+    Token.Operator: "o",
+    Token.Name.Builtin: "b",
+    Token.Name.Function: "d",
+    Token.Name.Class: "d",
+    Token.Name.Decorator: "m",
+    Token.Name.Tag: "t",
+    Token.Name.Attribute: "a",
+    Token.Literal.String: "s",
+    Token.Literal.Number: "n",
+    Token.Comment: "c",
+    Token.Comment.Preproc: "m",
+    Token.Generic.Inserted: "n",
+    Token.Generic.Deleted: "s",
+    Token.Generic.Heading: "k",
+    Token.Generic.Subheading: "m",
+    Token.Generic.Prompt: "m",
+}
+_TAGS = {"k": "b", "c": "i"}  # bold and italic stay where a sanitiser drops the colours
+_VARIABLES = ";".join(
+    f"--lk-{key}:var(--jp-mirror-editor-{name}-color,{value})" for key, (name, value) in _COLOURS.items()
+)
+_BOX = (
+    '<div class="lk-code highlight" style="margin:0 0 1em;border:1px solid var(--jp-border-color2,#e0e0e0);'
+    f'border-radius:3px;background:var(--jp-cell-editor-background,#f5f5f5);{_VARIABLES}">'
+)
+_HEAD = '<div style="padding:4px 8px 0;font-size:12px;color:var(--jp-ui-font-color2,#616161)">'
+_PRE = (
+    '<pre tabindex="0" style="margin:0;padding:8px;background:none;overflow-x:auto;white-space:pre;line-height:1.4">'
+    '<code style="background:none;white-space:pre">'
+)
+
+
+def language(info: str) -> str:
+    """The language an info string names, or nothing.
+
+    Example:
+        >>> language("{python} title=x")
+        'python'
+    """
+    found = _LANGUAGE.search(clean(info.split(maxsplit=1)[0] if info.strip() else ""))
+    return found[0] if found else ""
+
+
+def code_box(code: str, name: str, *, colours: bool = True) -> tuple[str, str, str]:
+    """The HTML of a block of code in three parts: what stands before the code, the code, what stands after.
+
+    Example:
+        >>> code_box("x < 1", "")[1:]
+        ('x &lt; 1', '</code></pre></div>')
+    """
+    head = f"{_HEAD}{plain(name)}</div>" if name else ""
+    return f"{_BOX}{head}{_PRE}", coloured(code, name) if colours else plain(code), "</code></pre></div>"
+
+
+def coloured(code: str, name: str) -> str:
+    """The code as HTML, in colours where the language is known.
+
+    Example:
+        >>> coloured("if 1:", "python")
+        '<b style="color:var(--lk-k)">if </b><span style="color:var(--lk-n)">1</span>:'
+    """
+    code = clean(code)
+    lexer = _lexer(name.lower()) if name and len(code) <= _LONGEST else None
+    if lexer is None:
+        return plain(code)
+    out: list[str] = []
+    kind, text = "", ""
+    for token, value in lexer.get_tokens(code):
+        new = _kind(token) if not value.isspace() else kind  # blanks need no colour of their own
+        if new != kind:
+            out.append(_span(kind, text))
+            kind, text = new, ""
+        text += value
+    out.append(_span(kind, text))
+    return "".join(out)
+
+
+def _span(kind: str, text: str) -> str:
+    escaped = html.escape(text, quote=False)
+    tag = _TAGS.get(kind, "span")
+    return f'<{tag} style="color:var(--lk-{kind})">{escaped}</{tag}>' if kind else escaped
+
+
+@cache
+def _kind(token: _TokenType) -> str:
+    """The short name of a token's colour: that of the nearest ancestor that has one."""
+    nearest: _TokenType | None = token
+    while nearest is not None and nearest not in _KINDS:
+        nearest = nearest.parent
+    return _KINDS[nearest] if nearest is not None else ""
+
+
+@cache
+def _aliases() -> frozenset[str]:
+    # Without plugins: an unknown name would otherwise load every entry point of the environment, each time.
+    return frozenset(alias for _, aliases, _, _ in get_all_lexers(plugins=False) for alias in aliases)
+
+
+@cache
+def _known_lexer(name: str) -> Lexer:
+    return get_lexer_by_name(name, stripnl=False, ensurenl=False)
+
+
+def _lexer(name: str) -> Lexer | None:
+    return _known_lexer(name) if name in _aliases() else None
