@@ -26,6 +26,10 @@ Format = Literal["markdown", "text"]
 TIMES, AT_LEAST, BYTES_PER_SECOND = 10.0, 0.05, 40_000
 
 
+#: A shorter stream, in seconds, has no speed worth a figure.
+SHORTEST_SPEED = 0.1
+
+
 class Stopped(KeyboardInterrupt):
     """■ was pressed: the cell ends quietly, and the cells queued behind it do not run, as after any interrupt."""
 
@@ -178,10 +182,16 @@ def facts(reply: Reply) -> footer.Facts:
         account_note=demo.NOTE if demonstration else None,
         served_by=None if reply.served_by == reply.provider else reply.served_by,
         ttft=reply.ttft,
-        tokens_per_second=None if demonstration else reply.tokens_per_second,
+        tokens_per_second=None if demonstration else _speed(reply),
         usage=None if demonstration else reply.usage,
         cost=reply.cost,
         state=_STATES.get(reply.state) or ("cut" if reply.size else "failed"),
         finish_reason=reply.finish_reason,
         notes=tuple(notes),
     )
+
+
+def _speed(reply: Reply) -> float | None:
+    """Tokens a second, where the stream lasted long enough for a speed to mean anything."""
+    lasted = (reply.duration or 0) - (reply.ttft or 0)
+    return reply.tokens_per_second if lasted >= SHORTEST_SPEED else None

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from lk_notebook.core.text import whole
 from lk_notebook.core.values import Alternative, TokenLogprob, ToolCall, Usage
 
 #: The keys of `extra_content` that must go back with the history (LiveKit Agents, llm/_provider_format/openai.py).
@@ -42,12 +43,12 @@ class Answer:
     @property
     def tool_calls(self) -> list[ToolCall]:
         """The calls in the order in which they began."""
-        return [ToolCall(c.id, c.name, "".join(c.arguments), c.extra_content) for c in self._calls]
+        return [ToolCall(c.id, c.name, whole("".join(c.arguments)), c.extra_content) for c in self._calls]
 
     @property
     def alternatives(self) -> list[Alternative]:
         """The further choices of n > 1, by index."""
-        return [Alternative(i, "".join(texts), reason) for i, (texts, reason) in sorted(self._others.items())]
+        return [Alternative(i, whole("".join(texts)), reason) for i, (texts, reason) in sorted(self._others.items())]
 
     @property
     def has_calls(self) -> bool:

@@ -10,9 +10,8 @@ from typing import Any
 NOTE = "built in · demo, not a language model"
 
 _FIRST = (
-    "*This is the built-in demo, not a language model: its answers are written in advance. "
-    "Set `LIVEKIT_API_KEY` and `LIVEKIT_API_SECRET`, or a key of your own such as `OPENAI_API_KEY`, "
-    "start the kernel again, and the same cell asks a real one.*\n\n"
+    "*The built-in demo, not a language model: this was written in advance. A real one answers once "
+    "`LIVEKIT_API_KEY` and `LIVEKIT_API_SECRET`, or a key such as `OPENAI_API_KEY`, are set.*\n\n"
 )
 
 #: Words of the prompt -> the answer. The first row whose words all occur wins.

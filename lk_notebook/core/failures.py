@@ -131,7 +131,7 @@ def read(body: bytes) -> Said:
         title = _TITLE.search(text)
         if title or text[:1] == "<":
             return Said(_TAG.sub("", title.group(1)).strip() if title else "")
-        return Said(text[:300])
+        return Said(redact(text)[:300])
     return _of(payload)
 
 
@@ -139,7 +139,7 @@ def _of(payload: Any) -> Said:
     if isinstance(payload, list):
         payload = payload[0] if payload else {}
     if not isinstance(payload, Mapping):
-        return Said(str(payload)[:300])
+        return Said("" if payload is None else redact(str(payload))[:300])
     inner = payload.get("error")
     at = inner if isinstance(inner, Mapping) else payload
     message = at.get("message") or at.get("msg")
@@ -148,11 +148,11 @@ def _of(payload: Any) -> Said:
     code = next((v for v in (at.get("code"), payload.get("category"), payload.get("status_code")) if _plain(v)), None)
     wait = at.get("retry_after")
     return Said(
-        message=str(message or at.get("type") or "")[:600] + _filtered(at),
+        message=redact(str(message or at.get("type") or ""))[:600] + _filtered(at),  # cut: half a key is not found
         code=None if code is None else str(code),
         param=str(at["param"]) if at.get("param") else None,
         hint=str(payload.get("hint") or ""),
-        retry_after=float(wait) if isinstance(wait, (int, float)) else None,
+        retry_after=_number(str(wait)) if isinstance(wait, (int, float)) else None,
     )
 
 

@@ -184,7 +184,5 @@ def as_text(found: Any) -> str:
         | ada | 36 |
         | bob |  |
     """
-    if isinstance(found, str):
-        return found
     table = tables.text_of(found, sys.modules)
     return str(found) if table is None else table

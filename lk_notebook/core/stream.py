@@ -17,11 +17,13 @@ from lk_notebook.core import failures
 from lk_notebook.core.answer import Answer
 from lk_notebook.core.events import EventStream
 from lk_notebook.core.thinking import Thinking
+from lk_notebook.core.values import redact
 from lk_notebook.errors import LkError, ProtocolError, StreamError, StreamInterrupted
 
 Kind = Literal["text", "reasoning", "refusal"]
 Piece = tuple[Kind, str]
 
+_BEFORE = b"\xef\xbb\xbf \t\r\n"  # what may stand before the first byte that says anything
 _SURROGATE = re.compile("[\ud800-\udfff]")
 
 
@@ -48,6 +50,7 @@ class Decoder:
         self._stream: EventStream | None = None
         self._whole: list[bytes] = []  # a body that is no event stream, or not yet known to be one
         self._sniffed = False
+        self._ended = False
         self._thinking = Thinking()
         self._kind: Kind = "text"
         self._run: list[str] = []  # texts of one kind, joined once for each feed
@@ -76,6 +79,7 @@ class Decoder:
         if self._stream is None:
             self._read_whole(b"".join(self._whole))
             return self._flush()
+        self._ended = True
         pieces = self._take(self._stream.end(), last=True)
         if not self.error and not self.done and self.answer.finish_reason is None:
             self.error = self._cut()
@@ -84,7 +88,7 @@ class Decoder:
     def _cut(self) -> LkError:
         if not self.answer.events and self._type not in ("text/event-stream", ""):
             return ProtocolError(
-                f"{self._who} sent {self._type}, not a chat completion.",
+                f"{self._who} sent {redact(self._type)}, not a chat completion.",
                 "Check the address of the account.",
                 status=200,
             )
@@ -96,7 +100,7 @@ class Decoder:
 
     def _sniff(self) -> bool:
         """Decide by the first byte that is no blank: servers mislabel streams and errors alike."""
-        head = b"".join(self._whole).lstrip(b"\xef\xbb\xbf \t\r\n")[:1]
+        head = b"".join(self._whole).lstrip(_BEFORE)[:1]
         if not head:
             return False
         self._sniffed = True
@@ -105,15 +109,16 @@ class Decoder:
         return True
 
     def _read_whole(self, body: bytes) -> None:
-        if not body.strip():
+        body = body.lstrip(_BEFORE)
+        if not body:
             self.error = self._cut()
-        elif body.lstrip(b"\xef\xbb\xbf \t\r\n").startswith(b"<"):
+        elif body.startswith(b"<"):
             self.error = failures.web_page(self._who, body)
         else:
             chunk = self._parse(body)
             if chunk is not None:
                 self._chunk(chunk)
-            if not self.error and not self.answer.events:
+            if not self.error and not (chunk and _choices(chunk)):
                 self.error = ProtocolError(
                     f"{self._who} sent JSON that is no chat completion.",
                     "Check the address of the account.",
@@ -147,13 +152,19 @@ class Decoder:
         try:
             return json.loads(data.decode("utf-8", "replace"), strict=False)
         except (ValueError, RecursionError):
-            self.error = ProtocolError(
-                f"{self._who} sent something that is not JSON: {data[:60].decode('utf-8', 'replace')}",
-                "Run the cell again; if it stays so, check the address of the account.",
-                status=200,
-                retryable=not self.shown,
-            )
+            if not self._ended:  # else the last line was cut: `end` says so
+                self.error = ProtocolError(
+                    f"{self._who} sent something that is not JSON: {redact(data.decode('utf-8', 'replace'))[:60]}",
+                    "Run the cell again; if it stays so, check the address of the account.",
+                    status=200,
+                    retryable=not self._said,
+                )
             return None
+
+    @property
+    def _said(self) -> bool:
+        """Whether a piece was given out, or is about to be."""
+        return self.shown or bool(self._run or self._pieces)
 
     @staticmethod
     def _loose(data: bytes) -> Any:
@@ -164,16 +175,13 @@ class Decoder:
             return text
 
     def _fail(self, payload: Any) -> None:
-        self.error = failures.in_stream(payload, self._who, shown=self.shown or bool(self._run or self._pieces))
+        self.error = failures.in_stream(payload, self._who, shown=self._said)
 
     def _chunk(self, chunk: dict[str, Any]) -> None:
         answer = self.answer
         answer.events += 1
-        choices = chunk.get("choices")
-        if choices:
-            for choice in choices if isinstance(choices, list) else ():
-                if isinstance(choice, dict):
-                    self._choice(choice)
+        for choice in _choices(chunk):
+            self._choice(choice)
         answer.note(chunk)
         problem = chunk.get("error")
         groq = chunk.get("x_groq")
@@ -261,6 +269,11 @@ class Decoder:
         pieces, self._pieces = self._pieces, []
         self.shown = self.shown or bool(pieces)
         return pieces
+
+
+def _choices(chunk: dict[str, Any]) -> list[dict[str, Any]]:
+    choices = chunk.get("choices")
+    return [choice for choice in choices if isinstance(choice, dict)] if isinstance(choices, list) else []
 
 
 def _text(content: Any) -> str:

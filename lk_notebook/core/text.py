@@ -13,6 +13,19 @@ _INERT = {"&": "&amp;", "<": "&lt;", ">": "&gt;", '"': "&quot;", "$": "<span>$</
 _ESCAPES = str.maketrans(_INERT)
 
 
+def whole(text: str) -> str:
+    r"""The text with two halves of a surrogate pair joined; a half alone becomes U+FFFD, it would kill any output.
+
+    Example:
+        >>> whole("a\ud83d")
+        'a\ufffd'
+    """
+    if text.isascii():
+        return text
+    text = _PAIR.sub(lambda pair: pair[0].encode("utf-16", "surrogatepass").decode("utf-16"), text)
+    return _LONE.sub("\ufffd", text)
+
+
 def clean(text: str) -> str:
     r"""The text without control and bidi override characters; half a surrogate pair becomes U+FFFD.
 
@@ -22,8 +35,7 @@ def clean(text: str) -> str:
     """
     if text.isascii() and text.isprintable():
         return text
-    text = _PAIR.sub(lambda pair: pair[0].encode("utf-16", "surrogatepass").decode("utf-16"), text)
-    return _UNSAFE.sub("", _LONE.sub("\ufffd", text))
+    return _UNSAFE.sub("", whole(text))
 
 
 def escape(text: str) -> str:

@@ -27,6 +27,8 @@ class Thinking:
 
     def feed(self, text: str) -> list[tuple[Literal["text", "reasoning"], str]]:
         """The pieces this text completes; a possible half tag is held back."""
+        if self.over:
+            return [("text", text)] if text else []
         self._held += text
         pieces: list[tuple[Literal["text", "reasoning"], str]] = []
         if not self._closing and not self._trim:

@@ -249,6 +249,19 @@ def test_a_header_is_one_line_of_ascii(name, value):
     assert "Evil" not in str(caught.value)
 
 
+def test_headers_body_and_query_of_ones_own_pass():
+    """What LiveKit's extra_headers, extra_body and extra_query take is taken; so is None."""
+    parameters.check({"extra_headers": {"X-Trace": "t 1"}, "extra_body": {"a": [1]}, "extra_query": {"tag": "a b"}})
+    parameters.check(dict.fromkeys(("extra_headers", "extra_body", "extra_query")))
+
+
+@pytest.mark.parametrize("name", ["extra_body", "extra_query"])
+def test_what_json_cannot_carry_is_refused_beside_the_fields_too(name):
+    """The error names the dict it stands in."""
+    with pytest.raises(ConfigurationError, match=f"^{name} holds"):
+        parameters.check({name: {"a": math.nan}})
+
+
 def test_extra_kwargs_is_a_dict():
     """Anything but a dict is refused with an example."""
     with pytest.raises(ConfigurationError, match="is no dict"):

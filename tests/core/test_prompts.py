@@ -201,7 +201,15 @@ def test_an_expression_alone_is_the_object_itself(typed, value):
 
 @pytest.mark.timeout(20)
 @pytest.mark.parametrize(
-    "text", ["{{" * 50_000, "{{ x" * 50_000, "{{#" * 50_000 + "}}", '{{"a": 1}} ' * 5_000, "}}" * 50_000]
+    "text",
+    [
+        "{{" * 50_000,
+        "{{ x" * 50_000,
+        "{{#" * 50_000 + "}}",
+        '{{"a": 1}} ' * 5_000,
+        "}}" * 50_000,
+        "{{ x" + " y" * 10_000 + "}}",
+    ],
 )
 def test_a_long_text_is_read_in_good_time(text):
     """A pasted file full of braces does not hang the cell."""

@@ -34,7 +34,6 @@ def picture(opened, name: str) -> None:
 def without_account():
     """A JupyterLab on a machine that has no account and no network."""
     with Lab() as lab:
-        shutil.copy(ROOT / "notebooks" / START, lab.work)
         yield lab
 
 
@@ -42,8 +41,19 @@ def without_account():
 def with_account():
     """A JupyterLab on a machine with a LiveKit account."""
     with Player(lambda _: stream(ANSWER, pace=0.05)) as player, Lab(livekit(player)) as lab:
-        shutil.copy(ROOT / "notebooks" / START, lab.work)
         yield lab
+
+
+@pytest.fixture
+def start(notebook):
+    """Open the notebook as it is shipped, with a kernel that has run nothing: `start(lab)`."""
+
+    def opened(lab: Lab):
+        lab.end_kernels()
+        shutil.copy(ROOT / "notebooks" / START, lab.work)
+        return notebook(lab, START)
+
+    return opened
 
 
 def errors(saved: dict) -> list[dict]:
@@ -52,9 +62,9 @@ def errors(saved: dict) -> list[dict]:
     return [output for output in outputs if output["output_type"] == "error"]
 
 
-def test_every_cell_runs_without_an_account(without_account, notebook):
+def test_every_cell_runs_without_an_account(without_account, start):
     """Run All over the notebook as it is shipped ends without an error, and the demo says that it is one."""
-    opened = notebook(without_account, START)
+    opened = start(without_account)
 
     ended = opened.run_all()
 
@@ -65,9 +75,9 @@ def test_every_cell_runs_without_an_account(without_account, notebook):
     picture(opened, "start_without_account_light")
 
 
-def test_the_answer_grows_and_stands_there(with_account, notebook):
+def test_the_answer_grows_and_stands_there(with_account, start):
     """The reader sees the answer come, in more than one step, and then the whole of it as formatted text."""
-    opened = notebook(with_account, START)
+    opened = start(with_account)
     assert opened.run(0)
     opened.cell(ASK).evaluate(GROWTH)
 
@@ -78,9 +88,9 @@ def test_the_answer_grows_and_stands_there(with_account, notebook):
     assert opened.cell(ASK).locator(".jp-OutputArea-output strong").inner_text() == "short"
 
 
-def test_the_saved_notebook_holds_the_answer_and_no_key(with_account, notebook):
+def test_the_saved_notebook_holds_the_answer_and_no_key(with_account, start):
     """All cells run with an account; what is saved can be given away."""
-    opened = notebook(with_account, START)
+    opened = start(with_account)
     assert opened.run_all()
 
     saved = opened.save()
@@ -92,14 +102,12 @@ def test_the_saved_notebook_holds_the_answer_and_no_key(with_account, notebook):
 
 
 @pytest.mark.parametrize("theme", ["Light", "Dark"])
-def test_reopened_untrusted_the_answer_is_still_there(with_account, notebook, theme):
+def test_reopened_untrusted_the_answer_is_still_there(with_account, start, notebook, theme):
     """Who gets the file by mail, and runs nothing, reads the same answer, in either theme."""
-    first = notebook(with_account, START)
+    first = start(with_account)
     assert first.run(0)
     assert first.run(ASK)
-    picture(first, f"start_{theme.lower()}")
     first.save()
-    with_account.end_kernels()
     with_account.copy(START, "mailed.ipynb")
     with_account.theme(theme)
 
