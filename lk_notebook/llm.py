@@ -2,20 +2,52 @@
 
 from __future__ import annotations
 
-import asyncio
 import copy
 import os
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
+from lk_notebook import asking
 from lk_notebook.core import parameters, routing
-from lk_notebook.core.values import Account, Call, Message, Setup
-from lk_notebook.errors import ConfigurationError, LkError, PromptError
+from lk_notebook.core.chats import check_window
+from lk_notebook.core.values import Account, Call, Message, Setup, Usage
+from lk_notebook.desk import desk
+from lk_notebook.errors import ConfigurationError, PromptError
 from lk_notebook.net import accounts
 from lk_notebook.reply import Reply
+from lk_notebook.tools import Confirm, Offer
 
 #: LiveKit's priorities (header X-LiveKit-Inference-Priority); `low` yields to voice traffic.
 INFERENCE_CLASSES = ("priority", "standard", "low")
+
+GO_ON = "Your last answer was cut off. Continue exactly where it ends: repeat nothing, add no introduction."
+
+
+@dataclass(frozen=True, slots=True)
+class Carried:
+    """What a call carries beside its text."""
+
+    images: Any = ()
+    tools: Sequence[Callable[..., Any]] = ()
+    schema: Any = None
+    confirm: Confirm | None = None
+    parse: Callable[[str], Any] | None = None  # what the last text is read as, where no schema says so
+    last: Usage | None = None  # what the turn before was counted as
+
+    def offer(self) -> tuple[Offer, list[Mapping[str, Any]], Mapping[str, Any] | None]:
+        """Tools and schema, read: for the asking, and for the request."""
+        found, parse, response_format = {}, self.parse, None
+        if self.tools:
+            from lk_notebook.core.tools import read_tools  # noqa: PLC0415 - brings pydantic
+
+            found = read_tools(self.tools)
+        if self.schema is not None:
+            from lk_notebook.core.schemas import read_schema  # noqa: PLC0415 - brings pydantic
+
+            schema = read_schema(self.schema)
+            parse, response_format = schema.parse, schema.response_format
+        return Offer(found, self.confirm, parse), [each.schema for each in found.values()], response_format
 
 
 class LLM:
@@ -89,8 +121,12 @@ class LLM:
         self,
         prompt: str | Sequence[Message],
         *,
+        images: Any = (),
+        tools: Sequence[Callable[..., Any]] = (),
+        schema: Any = None,
         system: str | None = None,
         extra_kwargs: Mapping[str, Any] | None = None,
+        confirm: Confirm | None = None,
     ) -> Reply:
         """Asks; the reply grows in the background.
 
@@ -100,14 +136,29 @@ class LLM:
 
         Args:
             prompt: the text, or messages as dicts in OpenAI's form. They are copied, never changed.
+            images: one or several: paths, URLs, bytes, PIL images, matplotlib figures, numpy arrays.
+            tools: functions the model may call, sync or async; they run in the notebook's own thread.
+            schema: a pydantic model, dataclass, TypedDict, Literal, or `list[…]` of one: `reply.parsed`.
             system: the system prompt of this call.
             extra_kwargs: parameters of this call; the constructor's win, as LiveKit's do.
+            confirm: asks whether a call of a tool marked `@tool(confirm=True)` may run; without it the user is asked.
 
         Raises:
-            PromptError: the prompt is empty, or a message is none.
+            PromptError: the prompt is empty, a message is none, an image cannot be sent.
+            SchemaError: a tool or a schema cannot be one.
             ConfigurationError: no account, an unknown model, a parameter that cannot be sent.
         """
         messages = _messages(prompt, self.setup.system if system is None else system)
+        return self.ask(messages, Carried(images, tools, schema, confirm), extra_kwargs)
+
+    def ask(
+        self,
+        messages: list[Message],
+        carried: Carried,
+        extra_kwargs: Mapping[str, Any] | None = None,
+        cut: Reply | None = None,
+    ) -> Reply:
+        """As a call does, with messages that are checked; `cut` is the reply it goes on with."""
         extra = {**_parameters(extra_kwargs), **self.setup.extra_kwargs}
         route = routing.route(
             self.setup,
@@ -115,27 +166,20 @@ class LLM:
             named=self._named,
             missing=accounts.half_livekit(self._getenv),
         )
-        call = Call(route.model, messages, route.provider, self.inference_class, extra)
-        reply = Reply(call, route.accounts, route.notes)
-        return reply.start(self._ask(reply, call, route.accounts))
+        check_window(route.model, messages, carried.last)
+        messages, notes = _with_images(messages, carried.images, route.model)
+        offer, wire_tools, response_format = carried.offer()
+        call = Call(route.model, messages, route.provider, self.inference_class, extra, wire_tools, response_format)
+        desk.at_home()
+        reply = Reply(call, route.accounts, (*route.notes, *notes))
+        reply.again = lambda cut: self._go_on(cut, carried, extra_kwargs)
+        if cut is not None:
+            reply.go_on_from(cut)
+        return reply.start(asking.ask(reply, call, route.accounts, (self.timeout, self.max_retries), offer))
 
-    async def _ask(self, reply: Reply, call: Call, whom: tuple[Account, ...]) -> None:
-        try:
-            from lk_notebook.net import client  # noqa: PLC0415 - brings httpx and aiohttp: when first asked
-
-            limits = client.Limits(self.timeout, self.max_retries)
-            await (await client.shared()).ask(call, whom, limits, reply)
-        except asyncio.CancelledError:
-            reply.end("stopped")
-        except LkError as error:
-            reply.end("failed", error)
-        except BaseException as error:
-            reply.end(
-                "failed", LkError(f"A fault of lk_notebook itself: {type(error).__name__}: {error}", "Report it.")
-            )
-            raise
-        else:
-            reply.end("done")
+    def _go_on(self, cut: Reply, carried: Carried, extra_kwargs: Mapping[str, Any] | None) -> Reply:
+        messages = [*cut.asked, *cut.turn, {"role": "user", "content": GO_ON}]
+        return self.ask(messages, replace(carried, images=()), extra_kwargs, cut)
 
     def _account(
         self, name: str | None, base_url: str | None, api_key: str | None, api_secret: str | None
@@ -189,6 +233,22 @@ def _messages(prompt: str | Sequence[Message], system: str | None) -> list[Messa
             f"A prompt is a text or a list of messages, not {type(prompt).__name__}.", "Give str(…) of it."
         )
     return [{"role": "system", "content": system}, *messages] if system else messages
+
+
+def _with_images(messages: list[Message], images: Any, model: str) -> tuple[list[Message], list[str]]:
+    """The images go into the last message of the user."""
+    if images is None or (isinstance(images, (tuple, list)) and not images):
+        return messages, []
+    from lk_notebook import images as reading  # noqa: PLC0415 - only who sends images needs it
+
+    reading.refuse_if_blind(model)
+    parts, notes = reading.parts(images)
+    at = next((i for i in reversed(range(len(messages))) if messages[i]["role"] == "user"), None)
+    if at is None:
+        raise PromptError("There is no message of the user to put the image into.", "Add one to the messages.")
+    content = messages[at].get("content") or ""
+    text = [{"type": "text", "text": content}] if isinstance(content, str) else list(content)
+    return [*messages[:at], {**messages[at], "content": [*parts, *text]}, *messages[at + 1 :]], notes
 
 
 def _positive(name: str, value: float, *, zero: bool = False) -> float:

@@ -1,29 +1,39 @@
-"""All that one kernel remembers: the defaults of `%lkuse`, its aliases."""
+"""All that one kernel remembers: the defaults of `%lkuse`, aliases, chats."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
 
 from lk_notebook.core import catalogue
+from lk_notebook.core.chats import MAIN, Chat, Key, Turn
 from lk_notebook.core.values import Setup
 from lk_notebook.errors import ConfigurationError
-from lk_notebook.llm import LLM
+from lk_notebook.llm import LLM, Carried
 from lk_notebook.reply import Reply
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where a question stands: which chat, which cell, and whether the chat starts anew with it."""
+
+    key: Key
+    chat: str = MAIN
+    new: bool = False
 
 
 @dataclass(slots=True)
 class Session:
-    """Defaults and aliases, and asking with them; a test makes a fresh one.
+    """Defaults, aliases and chats, and asking with them; a test makes a fresh one.
 
     Example:
         >>> session = Session()
-        >>> session.use(Setup("gpt-5-mini", extra_kwargs={"reasoning_effort": "low"}))
-        >>> session.settle(Setup()).model
+        >>> session.use(Setup("gpt-5-mini", extra_kwargs={"reasoning_effort": "low"})).model
         'openai/gpt-5-mini'
     """
 
     defaults: Setup = field(default_factory=Setup)
     aliases: dict[str, Setup] = field(default_factory=dict)
+    chats: dict[str, Chat] = field(default_factory=dict)
 
     def use(self, setup: Setup, alias: str | None = None) -> Setup:
         """Makes these words the defaults from here on, or an alias, which changes no default.
@@ -31,8 +41,8 @@ class Session:
         Raises:
             ConfigurationError: the model is unknown, a parameter cannot be sent, or an alias is no name.
         """
-        setup = self._whole(setup if setup.model in self.aliases else replace(setup, model=_full(setup)))
-        _llm(setup)  # refuses now what would be refused later
+        setup = self.settle(setup if setup.model in self.aliases else replace(setup, model=_full(setup)))
+        llm(setup)  # refuses now what would be refused later
         if alias is None:
             self.defaults = setup
         elif not alias.isidentifier() or catalogue.find(alias):
@@ -41,20 +51,8 @@ class Session:
             self.aliases[alias] = setup
         return setup
 
-    def settle(self, setup: Setup) -> Setup:
+    def settle(self, cell: Setup) -> Setup:
         """The cell's words over the defaults. These belong to their model: a cell that names another starts clean."""
-        return self._whole(setup)
-
-    def ask(self, setup: Setup, prompt: str) -> Reply:
-        """Asks with the cell's words.
-
-        Raises:
-            LkError: as `LLM` and its call do, before anything is sent.
-        """
-        whole = self.settle(setup)
-        return _llm(whole)(prompt)
-
-    def _whole(self, cell: Setup) -> Setup:
         if cell.model in self.aliases:
             base = self.aliases[cell.model]
         elif cell.model is None or self._same(cell):
@@ -70,6 +68,49 @@ class Session:
             base.system if cell.system is None else cell.system,
         )
 
+    def ask(self, cell: Setup, prompt: str, place: Place, carried: Carried | None = None) -> tuple[Reply, list[Reply]]:
+        """Asks with the cell's words in its chat; gives the reply, and the later ones that it makes stale.
+
+        Raises:
+            LkError: as `LLM` and its call do, before anything is sent; the chat stays as it was.
+        """
+        whole = self.settle(cell)
+        chat = self.chats.get(place.chat) or Chat()
+        if place.new:
+            chat = Chat(list(chat.turns))
+            chat.start(place.key)
+        before = chat.before(place.key)
+        system = whole.system if cell.model in self.aliases else cell.system  # an alias names its own
+        messages = chat.history(place.key, system, default=whole.system)
+        messages = [*messages, {"role": "user", "content": prompt}]
+        last = before[-1].said.usage if before else None
+        reply = llm(whole).ask(messages, replace(carried or Carried(), last=last))
+        reply.remembered = len(before)
+        for name, other in self.chats.items():
+            if name != place.chat:
+                other.turns = [turn for turn in other.turns if turn.key != place.key]
+        self.chats[place.chat] = chat
+        later = chat.put(Turn(place.key, reply.asked[-1], reply, system))
+        return reply, [turn.said for turn in later if isinstance(turn.said, Reply)]
+
+    def go_on(self, chat: str) -> Reply:
+        """Goes on with the last answer of a chat, where it was cut; the whole takes the place of the cut one.
+
+        Raises:
+            ConfigurationError: the chat has no answer that was cut.
+        """
+        turns = self.chats[chat].turns if chat in self.chats else []
+        turn = next((turn for turn in reversed(turns) if turn.counts), None)
+        if turn is None or not isinstance(turn.said, Reply):
+            raise ConfigurationError(f"The chat {chat} has no answer to go on with.", "Ask something first.")
+        turn.said = reply = turn.said.continue_()
+        return reply
+
+    def cell_ended(self, cell: str, asked: int) -> None:
+        """A cell has run, and asked so often: turns of an earlier run beyond that are gone."""
+        for chat in self.chats.values():
+            chat.drop(cell, asked)
+
     def _same(self, cell: Setup) -> bool:
         default = self.defaults.model
         return default is not None and _full(cell) == default
@@ -82,14 +123,9 @@ def _full(setup: Setup) -> str | None:
     return catalogue.complete(setup.model)
 
 
-def _llm(setup: Setup) -> LLM:
-    return LLM(
-        setup.model,
-        provider=setup.provider,
-        account=setup.account,
-        extra_kwargs=setup.extra_kwargs,
-        system=setup.system,
-    )
+def llm(setup: Setup) -> LLM:
+    """The LLM of a setup, but for the system prompt, which stands in the history."""
+    return LLM(setup.model, provider=setup.provider, account=setup.account, extra_kwargs=setup.extra_kwargs)
 
 
 _current: Session | None = None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -70,7 +71,8 @@ class Answer:
 
     def delta(self, delta: Mapping[str, Any]) -> None:
         """Tool calls, the old `function_call`, and vendors' `extra_content` of a delta."""
-        for piece in delta.get("tool_calls") or ():
+        pieces = delta.get("tool_calls")
+        for piece in pieces if isinstance(pieces, list) else ():
             if isinstance(piece, Mapping):
                 self._tool(piece)
         if isinstance(old := delta.get("function_call"), Mapping):
@@ -98,14 +100,15 @@ class Answer:
     def _tool(self, piece: Mapping[str, Any]) -> None:
         function = piece.get("function")
         function = function if isinstance(function, Mapping) else {}
-        call = self._call(piece.get("index"), piece.get("id") or None, str(function.get("name") or ""))
+        call_id = whole(str(piece["id"])) if piece.get("id") else None
+        call = self._call(piece.get("index"), call_id, whole(str(function.get("name") or "")))
         arguments = function.get("arguments")
         if arguments is not None and arguments != "":
             call.arguments.append(arguments if isinstance(arguments, str) else json.dumps(arguments))
         if isinstance(extra := piece.get("extra_content"), Mapping):
             call.extra_content = {**(call.extra_content or {}), **extra}
 
-    def _call(self, index: Any, call_id: Any, name: str) -> _Growing:
+    def _call(self, index: Any, call_id: str | None, name: str) -> _Growing:
         """The call this piece goes on with: by index; a new id there starts a new call; without index by id."""
         if isinstance(index, int):
             known = self._at_index.get(index)
@@ -117,7 +120,7 @@ class Answer:
             known.id = known.id or call_id
             known.name = known.name or name
             return known
-        call = _Growing(None if call_id is None else str(call_id), name)
+        call = _Growing(call_id, name)
         self._calls.append(call)
         if isinstance(index, int):
             self._at_index[index] = call
@@ -127,7 +130,7 @@ class Answer:
 def _usage(found: Mapping[str, Any]) -> Usage:
     def number(of: Any, name: str) -> int:
         value = of.get(name) if isinstance(of, Mapping) else None
-        return int(value) if isinstance(value, (int, float)) else 0
+        return int(value) if isinstance(value, int) or (isinstance(value, float) and math.isfinite(value)) else 0
 
     return Usage(
         number(found, "prompt_tokens"),

@@ -103,7 +103,8 @@ def in_stream(payload: Any, who: str, *, shown: bool) -> LkError:
     return errors.StreamError(
         redact(f"{who} broke off its answer: {said.message}"),
         redact(said.hint) or ("Run the cell again." if not shown else "What had arrived is kept; run the cell again."),
-        status=200, code=said.code, param=said.param, retryable=not shown and not terminal, retry_after=said.retry_after,
+        status=200, code=said.code, param=said.param, retry_after=said.retry_after,
+        retryable=not shown and not terminal,
     )  # fmt: skip
 
 

@@ -47,10 +47,7 @@ def resolve(text: str, evaluate: Callable[[str], Any], name: str = "") -> Any:
         ConfigurationError: as in `literal`.
         PromptError: as in `prompts.expand`.
     """
-    if not prompts.names(text):
-        return literal(text, name)
-    if prompts.is_expression(text):
-        return prompts.value(text, evaluate)
+    text = text.strip()
     # Each value is held by a name of its own while the literal around it is read: nothing of a value is ever parsed.
     mark = "_value"
     while mark in text:

@@ -22,8 +22,8 @@ from lk_notebook.core.text import escape, plain
 Refs = MutableMapping[str, dict[str, Any]]
 
 _DEEPEST = 16  # elements inside each other: 8 lists, or 16 quotes; a page of 10,000 stays blank
-_LONGEST_RUN = 32  # a longer run of `*`, `_`, `~` is text
-_LABEL = re.compile(r"\[((?:[^\[\]\\]|\\.){1,999})\]", re.DOTALL)
+_LONG_RUN = re.compile(r"([*_~])\1{31,}")  # is text
+_LABEL = re.compile(r"\[((?:[^\[\]\\]|\\.){1,200})\]", re.DOTALL)
 _ADDRESS = re.compile(r"(?:https?://[^\s/?#\\]|mailto:[^\s?])", re.IGNORECASE)
 _PICTURE = re.compile(r"data:image/(?:png|jpeg|gif|webp);base64,[A-Za-z0-9+/=]+")
 _TASK = re.compile(r"\[([ xX])\][ \t]+(?=\S)")
@@ -295,14 +295,12 @@ def _one_line_reference(state: StateBlock, start: int, _end: int, silent: bool) 
 
 def _long_run(state: StateInline, silent: bool) -> bool:  # noqa: FBT001 - the form of a rule
     """A hundred thousand stars are text, not fifty thousand marks."""
-    src, end = state.src, state.pos
-    while end < state.posMax and src[end] == src[state.pos]:
-        end += 1
-    if src[state.pos] not in "*_~" or end - state.pos < _LONGEST_RUN:
+    run = _LONG_RUN.match(state.src, state.pos, state.posMax)
+    if run is None:
         return False
     if not silent:
-        state.pending += src[state.pos : end]
-    state.pos = end
+        state.pending += run[0]
+    state.pos = run.end()
     return True
 
 

@@ -69,16 +69,22 @@ def find_brackets(src: str, start: int, end: int) -> tuple[str, int] | None:
         >>> find_brackets(r"\(x\) y", 0, 7)
         ('x', 5)
     """
-    closing = _CLOSING[src[start + 1]]
-    close = _find_closing(src, closing, start + 2, end)
+    bracket = src[start + 1]
+    close = find_closing(src, bracket, start + 2, end)
     tex = src[start + 2 : close] if close > 0 else ""
-    if not tex.strip() or (closing == "\\]" and (_CITATION.fullmatch(tex) or src.startswith("(", close + 2))):
+    if not tex.strip() or (bracket == "[" and (_CITATION.fullmatch(tex) or src.startswith("(", close + 2))):
         return None
     return tex, close + 2
 
 
-def _find_closing(src: str, closing: str, start: int, end: int) -> int:
-    r"""Where the closing bracket stands, or -1; in `\\)` the backslash belongs to a new line of TeX."""
+def find_closing(src: str, bracket: str, start: int, end: int) -> int:
+    r"""Where the end of a formula that opened with this bracket stands, or -1.
+
+    Example:
+        >>> find_closing(r"a \\) b \)", "(", 0, 10)  # `\\)` is a new line of TeX, then a bracket
+        8
+    """
+    closing = _CLOSING[bracket]
     close = src.find(closing, start, end)
     while close > 0:
         before = close
@@ -102,7 +108,7 @@ def math_inline(state: StateInline, silent: bool) -> bool:  # noqa: FBT001 - the
         if state.cache.get(failed, start + 1) <= start:
             return False
         found = find_brackets(src, start, state.posMax)
-        if found is None and _find_closing(src, _CLOSING[src[start + 1]], start + 2, len(src)) < 0:
+        if found is None and find_closing(src, src[start + 1], start + 2, len(src)) < 0:
             state.cache[failed] = start
     else:
         return False

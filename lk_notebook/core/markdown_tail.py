@@ -7,7 +7,7 @@ import re
 from markdown_it.rules_inline import StateInline
 from markdown_it.rules_inline.state_inline import Delimiter
 
-from lk_notebook.core.markdown_math import find_brackets, find_dollars
+from lk_notebook.core.markdown_math import find_brackets, find_closing, find_dollars
 
 _LONGEST_MARKS = 200
 _LONGEST_HIDDEN = 300  # characters; what hides longer than this was no formula
@@ -15,11 +15,11 @@ _LONGEST_HIDDEN = 300  # characters; what hides longer than this was no formula
 _MARKS = re.compile(
     r"(?:[ \t>]|(?:[-+*]|\d{1,9}[.)])[ \t])*"
     r"(?:[-+*]|\d{1,9}[.)]?|\#{1,6}|`{1,2}|`{3,}[^`]*|~+|~{3,}.*|=+|[-*_][-*_ \t]*|\|[|:\- \t]*|:?-+[|:\- \t]*"
-    r"|\$+|\\\[?|!?\[[ xX]?\]?)?[ \t]*"
+    r"|\$+|\\\[?|!?\[[ xX]?\]?|\[[^\[\]]+\]:\s*\S*)?[ \t]*"
 )
 _SPECIAL = re.compile(r"\\.|`+|\$\$?|!?\[|\]", re.DOTALL)
 _TARGET = re.compile(r"\((?:[^()\s\\]|\\.|\([^()\s]*\))*(?:\s+(?:\"[^\"]*\"|'[^']*'))?\s*\)")
-_HALF_TILDE = re.compile(r"(?<![~\\])~$")
+_HALF_MARK = re.compile(r"(?:(?<![~\\])~|(?<!\\)\\)$")
 _CELLS = re.compile(r"(?:[^|\\]|\\.)+")
 
 
@@ -57,7 +57,7 @@ def mend(content: str) -> str:
         ('see `x +`', 'see the paper', 'so ')
     """
     brackets: list[tuple[int, int]] = []  # where each open "[" stands, and where its text begins
-    pos, end = 0, len(content)
+    pos, unclosed = 0, set[str]()
     while found := _SPECIAL.search(content, pos):
         mark, start, pos = found[0], found.start(), found.end()
         if mark[0] == "`":
@@ -66,21 +66,38 @@ def mend(content: str) -> str:
                 return _without(content[:start], brackets) + _closed(mark, content[pos:])
             pos = close.end()
         elif mark[0] == "$" or mark in ("\\(", "\\["):
-            formula = find_dollars(content, start, end) if mark[0] == "$" else find_brackets(content, start, end)
-            if formula is not None:
-                pos = formula[1]
-            elif _opens(content, mark, start, pos):
+            pos = _formula_end(content, mark, start, unclosed)
+            if not pos:
                 return _without(content[:start], brackets) + ("…" if mark in ("$$", "\\[") else "")
         elif mark[-1] == "[":
             brackets.append((start, pos))
         elif mark == "]" and brackets:
             opened, text = brackets.pop()
             target = _TARGET.match(content, pos)
-            if target is not None:
-                pos = target.end()
-            elif pos == end or content[pos] == "(":
+            if target is None and _is_half_link(content, pos):
                 return _without(content[:opened], brackets) + content[text:start]
-    return _HALF_TILDE.sub("", _without(content, brackets))
+            pos = target.end() if target else pos
+    return _HALF_MARK.sub("", _without(content, brackets))
+
+
+def _formula_end(content: str, mark: str, start: int, unclosed: set[str]) -> int:
+    """Where the formula ends that opens at `start`; where the mark ends if it opens none; 0 if its end is to come."""
+    end, after, formula = len(content), start + len(mark), None
+    if mark[0] == "$":
+        formula = find_dollars(content, start, end)
+    elif mark not in unclosed and find_closing(content, mark[1], after, end) < 0:
+        unclosed.add(mark)  # nor will any later one be closed: a text of these alone takes linear time
+    elif mark not in unclosed:
+        formula = find_brackets(content, start, end)
+    if formula is not None:
+        return formula[1]
+    return 0 if _opens(content, mark, start, after) else after
+
+
+def _is_half_link(content: str, pos: int) -> bool:
+    """Whether what follows a closed bracket may still become the address or the label of a link."""
+    following = content[pos : pos + 1]
+    return following in ("", "(") or (following == "[" and content.find("]", pos) < 0)
 
 
 def _closed(mark: str, code: str) -> str:

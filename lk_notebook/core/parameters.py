@@ -88,14 +88,9 @@ def near_miss(name: str) -> str | None:
     """
     if name in KNOWN or name in OWNED:
         return None
-    folded = name.replace("_", "").casefold()
-    names = [*KNOWN, *OWNED]
-    for known in names:
-        if known.replace("_", "") == folded:
-            return known
     if len(name) < _SHORTEST:
         return None
-    found = difflib.get_close_matches(name.casefold(), names, n=1, cutoff=_NEAR)
+    found = difflib.get_close_matches(name.casefold(), [*KNOWN, *OWNED], n=1, cutoff=_NEAR)
     return found[0] if found else None
 
 

@@ -6,20 +6,39 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from IPython.core.interactiveshell import InteractiveShell
+    from IPython.core.magic import Magics
+
+    from lk_notebook.magics.cells import Cells
+
+_loaded: tuple[list[Magics], Cells] | None = None
 
 
 def load(shell: InteractiveShell) -> None:
     """Registers the magics; loading twice is loading once."""
-    from lk_notebook.magics.chat import ChatMagics  # noqa: PLC0415 - no IPython outside IPython
+    from lk_notebook.magics.cells import Cells  # noqa: PLC0415 - no IPython outside IPython
+    from lk_notebook.magics.chat import ChatMagics  # noqa: PLC0415
+    from lk_notebook.magics.settings import SettingsMagics  # noqa: PLC0415
     from lk_notebook.session import current  # noqa: PLC0415
 
-    shell.register_magics(ChatMagics(shell, current()))
+    global _loaded  # noqa: PLW0603 - what is registered in the one shell of a kernel
+    unload(shell)
+    cells = Cells(shell, current())
+    magics: list[Magics] = [ChatMagics(shell, current(), cells), SettingsMagics(shell, current())]
+    for each in magics:
+        shell.register_magics(each)
+    cells.watch()
+    _loaded = (magics, cells)
 
 
 def unload(shell: InteractiveShell) -> None:
     """Takes the magics away; the session stays for the next load."""
-    from lk_notebook.magics.chat import ChatMagics  # noqa: PLC0415
-
-    for kind, names in ChatMagics.magics.items():
-        for name in names:
-            shell.magics_manager.magics[kind].pop(name, None)
+    global _loaded  # noqa: PLW0603 - as above
+    if _loaded is None:
+        return
+    magics, cells = _loaded
+    cells.leave()
+    for each in magics:
+        for kind, names in each.magics.items():
+            for name in names:
+                shell.magics_manager.magics[kind].pop(name, None)
+    _loaded = None

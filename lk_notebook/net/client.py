@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import random
 import sys
@@ -141,7 +142,7 @@ class Client:
         return await self._http.send(sent, auth=auth(account), stream=True, follow_redirects=False)
 
     async def _read(self, response: httpx.Response, account: Account, limits: Limits, listener: Listener) -> None:
-        if response.status_code != httpx.codes.OK:
+        if not response.is_success:
             raise await self._refusal(response, account)
         decoder = Decoder(account.name, response.headers.get("content-type", ""))
         served_by = response.headers.get("x-livekit-inference-provider")
@@ -167,18 +168,22 @@ class Client:
         drain.add_done_callback(self._draining.discard)
 
     async def _refusal(self, response: httpx.Response, account: Account) -> LkError:
-        body = b""
-        async with faults.told(account, CONNECT_SECONDS):
+        body = bytearray()
+
+        async def read() -> None:
             async for data in response.aiter_bytes():
-                body += data
+                body.extend(data)
                 if len(body) >= ERROR_BYTES:
                     break
+
+        with contextlib.suppress(asyncio.TimeoutError, *faults.EDGE):  # the status alone says enough
+            await asyncio.wait_for(read(), CONNECT_SECONDS)
         await response.aclose()
         status, headers = response.status_code, dict(response.headers)
         if status < httpx.codes.BAD_REQUEST:
             return faults.redirected(account, status, headers.get("location", ""))
         found = " and ".join(account.found) or "the environment"
-        return failures.failure(status, headers, body, who=account.name, found=found)
+        return failures.failure(status, headers, bytes(body), who=account.name, found=found)
 
 
 def _as_it_stands(error: LkError, decoder: Decoder) -> LkError:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import ssl
+import zlib
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from urllib.parse import urlsplit
@@ -65,6 +66,10 @@ _FAULTS = (
     Fault(
         (asyncio.TimeoutError, TimeoutError, httpx.TimeoutException), APITimeoutError,
         "No answer from {place} for {timeout:g} s.", _AGAIN,
+    ),
+    Fault(
+        (zlib.error, httpx.DecodingError), ProtocolError,
+        "{place} sent a compressed answer that cannot be read: {said}", "Check the proxy between you and it.",
     ),
     Fault(
         (httpx.InvalidURL, httpx.UnsupportedProtocol, aiohttp.InvalidURL), ConfigurationError,

@@ -88,19 +88,27 @@ def heartbeat(here: asyncio.AbstractEventLoop) -> Iterator[None]:
 class Interrupts:
     """What `interrupts` gives: whether an interrupt came."""
 
-    pressed = False
+    def __init__(self) -> None:
+        self.pressed = False
+
+
+_watching: Interrupts | None = None
 
 
 @contextlib.contextmanager
 def interrupts() -> Iterator[Interrupts]:
     """Takes interrupts (■, Ctrl+C) as a wish, so that none lands inside a send; a second one breaks through.
 
-    In any but the main thread there are no interrupts to take.
+    Whoever waits inside another wait shares its watch. In any but the main thread there are no interrupts to take.
     """
-    seen = Interrupts()
+    global _watching  # noqa: PLW0603 - a process has one handler
     if threading.current_thread() is not threading.main_thread():
-        yield seen
+        yield Interrupts()
         return
+    if _watching is not None:
+        yield _watching
+        return
+    seen = _watching = Interrupts()
 
     def on(_number: int, _frame: FrameType | None) -> None:
         if seen.pressed:
@@ -112,3 +120,4 @@ def interrupts() -> Iterator[Interrupts]:
         yield seen
     finally:
         signal.signal(signal.SIGINT, before)
+        _watching = None

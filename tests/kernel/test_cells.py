@@ -145,6 +145,24 @@ def test_a_kernel_can_be_shut_down_in_mid_answer(play, kernel):
     assert player.stopped(10) - asked < 10
 
 
+@pytest.mark.parametrize("prompt", ["Why is the sky blue?", "Is 'this' one: {{ 1 + 1 }}? Or that?? "])
+def test_a_prompt_on_one_line_may_be_a_question(play, kernel, prompt):
+    """A question mark at the end of `%lkchat …` belongs to the prompt: it does not ask IPython for help."""
+    player = play(stream("Yes."))
+
+    cell = kernel(player).run(f"if True:\n    %lkchat {prompt}")
+
+    assert "Yes." in cell.shown
+    assert player.requests[0].prompt == prompt.replace("{{ 1 + 1 }}", "2").strip()
+
+
+def test_help_on_a_magic_is_still_there(kernel):
+    """`%lkchat?` shows how it is used."""
+    cell = kernel().run("%lkchat?")
+
+    assert "KEY=VALUE" in str(cell.reply["payload"])
+
+
 def test_threads_ask_at_once(play, kernel):
     """Each thread gets the answer to its own question."""
     cell = kernel(play(echo)).run(TWO_THREADS)

@@ -5,9 +5,11 @@ from __future__ import annotations
 import re
 import threading
 import time
+from typing import NamedTuple
 
 import pytest
-from player import Answer, plain, stream, words
+from kernels import Kernel, Ran
+from player import Answer, Player, plain, stream, words
 
 BUSY = plain(429, {"error": {"message": "Slow down.", "type": "rate_limit_error"}}, {"retry-after": "25"})
 
@@ -27,9 +29,19 @@ STATES = {  # what the server does, and what can be seen when the state is reach
 }
 
 
+class Stop(NamedTuple):
+    """A cell that was stopped at a time, with the cell queued behind it and what the server saw."""
+
+    kernel: Kernel
+    player: Player
+    cell: Ran
+    queued: Ran
+    pressed: float
+
+
 @pytest.fixture(params=STATES)
-def stopped(request, play, kernel, record_property):
-    """A cell that was stopped in this state, with the cell queued behind it and what the server saw."""
+def stop(request, play, kernel, record_property):
+    """■ is pressed in each state."""
     answer, mark = STATES[request.param]
     player = play(answer)
     started = kernel(player)
@@ -40,39 +52,39 @@ def stopped(request, play, kernel, record_property):
     pressed = started.interrupt()
     started.finish(cell, queued, seconds=10)
     record_property("seconds until the kernel was free", round(cell.ended - pressed, 3))
-    return started, player, cell, queued, pressed
+    return Stop(started, player, cell, queued, pressed)
 
 
-def test_the_cell_ends_at_once_and_the_kernel_is_free(stopped):
+def test_the_cell_ends_at_once_and_the_kernel_is_free(stop):
     """The cell is over long before the server would have said another word, and the next cell runs."""
-    started, _, cell, _, pressed = stopped
-
-    assert cell.ended - pressed < 3
-    assert started.run("1 + 1").shown == "2"
+    assert stop.cell.ended - stop.pressed < 3
+    assert stop.kernel.run("1 + 1").shown == "2"
 
 
-def test_there_is_no_traceback(stopped):
+def test_there_is_no_traceback(stop):
     """■ is no error of anybody's: the reader sees no frames and no exception's name."""
-    _, _, cell, _, _ = stopped
-
-    assert not re.search("Traceback|KeyboardInterrupt|Cancelled|Error", cell.shown)
+    assert not re.search("Traceback|KeyboardInterrupt|Cancelled|Error", stop.cell.shown)
 
 
-def test_the_cells_queued_behind_do_not_run(stopped):
+def test_the_cells_queued_behind_do_not_run(stop):
     """■ ends Run All, as it does for any other cell."""
-    _, _, cell, queued, _ = stopped
-
-    assert (cell.status, queued.status, queued.shown) == ("error", "aborted", "")
+    assert (stop.cell.status, stop.queued.status, stop.queued.shown) == ("error", "aborted", "")
 
 
-def test_nothing_goes_on_behind_the_readers_back(stopped):
-    """The connection is closed at once; no further request is sent, then or later."""
-    started, player, _, _, pressed = stopped
+@pytest.mark.parametrize("stop", [state for state in STATES if "retry" not in state], indirect=True)
+def test_the_connection_is_closed(stop, record_property):
+    """The server sees the client go: it need not write, and nobody pays for, what nobody will read."""
+    gone = stop.player.stopped(5) - stop.pressed
+    record_property("seconds until the connection was closed", round(gone, 3))
 
-    if player.requests[0].turn and player._answers[0] is not BUSY:
-        assert player.stopped(5) - pressed < 3
-    started.run("import time; time.sleep(1)")
-    assert len(player.requests) == 1
+    assert gone < 3
+
+
+def test_nothing_is_sent_afterwards(stop):
+    """A stopped answer is not tried again."""
+    stop.kernel.run("import time; time.sleep(1)")
+
+    assert len(stop.player.requests) == 1
 
 
 def test_what_had_arrived_stays(play, kernel):

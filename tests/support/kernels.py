@@ -92,7 +92,8 @@ def _visible(output: Mapping[str, Any]) -> str:
         return re.sub(r"\x1b\[[\d;]*m", "", "\n".join(output["traceback"]))
     data = output["data"]
     if "text/html" in data:
-        return html.unescape(re.sub(r"<[^>]*>", "", re.sub(r"(?s)<(style|script).*?</\1>", "", data["text/html"])))
+        text = re.sub(r"(?s)<(style|script).*?</\1>", "", data["text/html"])
+        return html.unescape(re.sub(r"<[^>]*>", "", re.sub(r"</(p|div|li|tr|h\d|pre)>|<br>", "\n", text)))
     return str(data.get("text/markdown", data.get("text/plain", "")))
 
 

@@ -1,0 +1,304 @@
+"""What has arrived of an answer: texts, facts, tool calls, times. Filled on the background loop, read anywhere."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, fields
+from typing import TYPE_CHECKING, Any, Literal
+
+from lk_notebook.core import catalogue
+from lk_notebook.core.answer import Answer
+from lk_notebook.core.growing import Growing
+from lk_notebook.core.values import (
+    Account,
+    Alternative,
+    Attempt,
+    Call,
+    Message,
+    TokenLogprob,
+    ToolCall,
+    Usage,
+    held_back,
+    redact,
+)
+from lk_notebook.errors import LkError
+
+if TYPE_CHECKING:
+    from lk_notebook.core.request import Prepared
+    from lk_notebook.core.stream import Piece
+
+State = Literal["waiting", "streaming", "done", "stopped", "failed"]
+ENDED = frozenset({"done", "stopped", "failed"})
+
+
+@dataclass(slots=True)
+class Ran:
+    """One tool call and what came of it; `result` is what went back to the model."""
+
+    call: ToolCall
+    state: Literal["running", "done", "failed", "refused", "stopped"] = "running"
+    result: str = ""
+    trace: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """A round of tool calls, and how many characters of text and reasoning stood before it."""
+
+    text: int
+    reasoning: int
+    ran: list[Ran] = field(default_factory=list)
+
+
+class Arriving:
+    """The state of one answer, and the listener that fills it."""
+
+    def __init__(self, call: Call, accounts: Sequence[Account], notes: Sequence[str] = ()) -> None:
+        self.model, self.provider = call.model, call.provider
+        self.account = accounts[0].name
+        self.state: State = "waiting"
+        self.error: LkError | None = None
+        self.notes: list[str] = list(notes)
+        self.attempts: list[Attempt] = []
+        self.asked: list[Message] = list(call.messages)  # the history with the question
+        self.messages: list[Message] = self.asked  # as it was last sent
+        self.remembered = 0  # turns of its chat before it
+        self.stale = False  # a turn before it has changed since
+        self.steps: list[Step] = []
+        self.retrying: tuple[LkError, float, int] | None = None  # the error, when the next try starts, tries left
+        self.parsed: Any = None
+        self._kind = accounts[0].kind
+        self._texts = {"text": Growing(), "reasoning": Growing(), "refusal": Growing()}
+        self._held = {"text": "", "reasoning": "", "refusal": ""}  # may become a secret with the next piece
+        self._answer = Answer()
+        self._before: list[Answer] = []  # of earlier rounds
+        self._said: list[Message] = []  # what the rounds of tools added to the history
+        self._sent = self._begun = time.monotonic()
+        self._first: float | None = None
+        self._ended: float | None = None
+        self._wakers: list[Callable[[], None]] = []  # called at each change, and at the end
+        self._enders: list[Callable[[], None]] = []  # called at the end alone
+        self._over = threading.Event()
+        self._ending = threading.Lock()
+
+    # What it is -----------------------------------------------------------------------------------------------
+
+    @property
+    def text(self) -> str:
+        """The text so far."""
+        return str(self._texts["text"])
+
+    @property
+    def size(self) -> int:
+        """How many characters of text have arrived."""
+        return self._texts["text"].size
+
+    def piece(self, start: int, end: int | None = None) -> str:
+        """The text from this character on."""
+        return self._texts["text"].since(start)[: None if end is None else end - start]
+
+    def thought(self, start: int, end: int | None = None) -> str:
+        """The reasoning from this character on."""
+        return self._texts["reasoning"].since(start)[: None if end is None else end - start]
+
+    @property
+    def reasoning(self) -> str:
+        """The reasoning so far, where the model tells it."""
+        return str(self._texts["reasoning"])
+
+    @property
+    def refusal(self) -> str:
+        """The refusal, where the model refused in a field of its own."""
+        return str(self._texts["refusal"])
+
+    @property
+    def tool_calls(self) -> list[ToolCall]:
+        """The calls the model asked for, of all rounds."""
+        return [call for answer in (*self._before, self._answer) for call in answer.tool_calls]
+
+    @property
+    def wants_tools(self) -> bool:
+        """Whether the last response asks for tools."""
+        return self._answer.has_calls
+
+    @property
+    def alternatives(self) -> list[Alternative]:
+        """The further answers of `n=2` and more."""
+        return self._answer.alternatives
+
+    @property
+    def logprobs(self) -> list[TokenLogprob] | None:
+        """Log probabilities of the tokens, where they were asked for."""
+        return self._answer.logprobs
+
+    @property
+    def finish_reason(self) -> str | None:
+        """Why the model stopped: stop, length, tool_calls, content_filter, or a vendor's own word."""
+        return self._answer.finish_reason
+
+    @property
+    def response_id(self) -> str | None:
+        """The provider's id of the response."""
+        return self._answer.response_id
+
+    @property
+    def served_by(self) -> str | None:
+        """Which deployment answered, where the gateway says so."""
+        return self._answer.served_by
+
+    @property
+    def usage(self) -> Usage | None:
+        """The tokens, as the provider counted them, of all rounds."""
+        told = [answer.usage for answer in (*self._before, self._answer) if answer.usage is not None]
+        if len(told) < 2:
+            return told[0] if told else None
+        return Usage(*(sum(getattr(usage, each.name) for usage in told) for each in fields(Usage)))
+
+    @property
+    def ttft(self) -> float | None:
+        """Seconds from sending to the first output."""
+        return None if self._first is None else self._first - self._sent
+
+    @property
+    def duration(self) -> float | None:
+        """Seconds from the call to its end, all tries included."""
+        return None if self._ended is None else self._ended - self._begun
+
+    @property
+    def tokens_per_second(self) -> float | None:
+        """Completion tokens per second from the first output to the end."""
+        usage, first, ended = self.usage, self._first, self._ended
+        if usage is None or not usage.completion_tokens or first is None or ended is None or ended <= first:
+            return None
+        return usage.completion_tokens / (ended - first)
+
+    @property
+    def cost(self) -> float | None:
+        """US dollars at the published price, None where none was published."""
+        if self.usage is None or self.state == "failed":
+            return None
+        provider = self.provider or (self.served_by if self._kind == "livekit" else self._kind)
+        return catalogue.cost(self.model, self.usage, billed_by_kind=self._kind, provider=provider)
+
+    @property
+    def turn(self) -> list[Message]:
+        """What this reply adds to a history: the rounds of tools, and the answer, cut or not; [] where nothing came."""
+        last = self.piece(self.steps[-1].text if self.steps else 0)
+        if not last and not (self._said and self.state == "done"):
+            return list(self._said) if self._said else []
+        return [*self._said, _spoken(last, self._answer)]
+
+    def go_on_from(self, cut: Arriving) -> None:
+        """Begins with what another answer had when it was cut."""
+        for kind, text in cut._texts.items():
+            self._texts[kind].add(str(text))
+        self.steps, self._said = list(cut.steps), list(cut._said)
+        self._before = [*cut._before, cut._answer]
+        self.asked, self.remembered = cut.asked, cut.remembered
+
+    # How it comes -----------------------------------------------------------------------------------------------
+
+    def on_sent(self, account: Account, prepared: Prepared) -> None:
+        """A request goes out."""
+        self.account, self._kind = account.name, account.kind
+        self.messages = prepared.body["messages"]
+        self.notes += [note for note in prepared.notes if note not in self.notes]
+        self.retrying = None
+        if not self.steps:
+            self._sent, self._first = time.monotonic(), None
+        self._answer = Answer()
+        self.notify()
+
+    def on_pieces(self, pieces: list[Piece], answer: Answer) -> None:
+        """Something arrived."""
+        if self.state in ENDED:
+            return
+        self._answer = answer
+        for kind, piece in pieces:
+            self._add(kind, piece)
+        if pieces or answer.has_calls:
+            if self._first is None:
+                self._first = time.monotonic()
+            self.state = "streaming"
+            self.notify()
+
+    def on_attempt(self, attempt: Attempt) -> None:
+        """A try ended."""
+        self.attempts.append(attempt)
+
+    def on_wait(self, error: LkError, seconds: float, tries_left: int) -> None:
+        """The next try starts in so many seconds."""
+        self.retrying = (error, time.monotonic() + seconds, tries_left)
+        self.notify()
+
+    def on_calls(self) -> tuple[list[Ran], Message]:
+        """The model wants tools: the round begins. Gives the calls, and the message that asked for them."""
+        self._release()
+        step = Step(self.size, self._texts["reasoning"].size, [Ran(call) for call in self._answer.tool_calls])
+        before = self.steps[-1].text if self.steps else 0
+        asked = _spoken(self.piece(before), self._answer) | {"tool_calls": [_wire(ran.call) for ran in step.ran]}
+        self.steps.append(step)
+        self._before.append(self._answer)
+        self._answer = Answer()
+        self.notify()
+        return step.ran, asked
+
+    def on_results(self, messages: list[Message]) -> None:
+        """The round has ended: its messages belong to the history."""
+        self._said += messages
+        self.notify()
+
+    def end(self, state: State, error: LkError | None = None) -> None:
+        """It has ended so; whatever is said of its end later does not count."""
+        with self._ending:
+            if self.state in ENDED:
+                return
+            self._release()
+            self.retrying = None
+            self._ended = time.monotonic()
+            if error is not None:
+                self.error, error.reply = error, self  # type: ignore[assignment]  # a Reply in all but name
+            self.state = state
+        self._over.set()
+        self.notify()
+        for wake in tuple(self._enders):
+            wake()
+
+    def notify(self) -> None:
+        """Wakes whoever waits for news."""
+        for wake in tuple(self._wakers):
+            wake()
+
+    def _add(self, kind: str, piece: str) -> None:
+        """Appends without any known secret, also when a server repeats one in pieces."""
+        text = self._held[kind] + piece
+        if held := held_back(text):
+            self._held[kind], text = text[-held:], text[:-held]
+        else:
+            self._held[kind] = ""
+        if text:
+            self._texts[kind].add(redact(text))
+
+    def _release(self) -> None:
+        """What was held back as a possible secret became none."""
+        for kind, held in self._held.items():
+            if held:
+                self._texts[kind].add(redact(held))
+                self._held[kind] = ""
+
+
+def _spoken(text: str, answer: Answer) -> Message:
+    """An answer as a message of the history, with the vendor's extra_content, which some want back."""
+    message: Message = {"role": "assistant", "content": text}
+    if answer.extra_content:
+        message["extra_content"] = answer.extra_content
+    return message
+
+
+def _wire(call: ToolCall) -> dict[str, Any]:
+    """A tool call in OpenAI's form; one without arguments sends `{}`, for "" is no JSON."""
+    function = {"name": call.name, "arguments": call.arguments or "{}"}
+    wire: dict[str, Any] = {"id": call.id or call.name, "type": "function", "function": function}
+    return wire | ({"extra_content": call.extra_content} if call.extra_content else {})

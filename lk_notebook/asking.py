@@ -1,0 +1,88 @@
+"""From a call to its end: rounds of tools between the requests, and what the last text is read as."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from lk_notebook import tools
+from lk_notebook.core.values import Account, Call
+from lk_notebook.errors import BadRequestError, LkError, ProtocolError, SchemaError
+
+if TYPE_CHECKING:
+    from lk_notebook.net.client import Client, Limits
+    from lk_notebook.reply import Reply
+    from lk_notebook.tools import Offer
+
+#: After so many rounds of tools the model has had its chance.
+MOST_ROUNDS = 10
+
+
+async def ask(reply: Reply, call: Call, accounts: tuple[Account, ...], limits: tuple[float, int], offer: Offer) -> None:
+    """Asks, and ends the reply however it ends: whatever is raised on the way stands in `reply.error`."""
+    try:
+        from lk_notebook.net import client  # noqa: PLC0415 - brings httpx and aiohttp: when first asked
+
+        await _rounds(reply, call, accounts, client.Limits(*limits), offer)
+        if offer.parse is not None:
+            reply.parsed = _read(reply, offer)
+    except asyncio.CancelledError:
+        reply.end("stopped")
+    except KeyboardInterrupt:  # ■ within a tool
+        reply.end("stopped")
+    except LkError as error:
+        reply.end("failed", _without_schema(error) if call.response_format else error)
+    except BaseException as error:
+        what = f"A fault of lk_notebook itself: {type(error).__name__}: {error}"
+        reply.end("failed", LkError(what, "Report it, with the cell that shows it."))
+        raise
+    else:
+        reply.end("done")
+
+
+async def _rounds(reply: Reply, call: Call, accounts: tuple[Account, ...], limits: Limits, offer: Offer) -> None:
+    from lk_notebook.net import client  # noqa: PLC0415 - as above
+
+    shared: Client = await client.shared()
+    for _ in range(MOST_ROUNDS + 1):
+        await shared.ask(call, accounts, limits, reply)
+        if not offer.tools or not reply.wants_tools:
+            return
+        if len(reply.steps) == MOST_ROUNDS:
+            break
+        ran, asked = reply.on_calls()
+        messages = [asked, *await tools.run(ran, offer, reply.notify)]
+        reply.on_results(messages)
+        call = replace(call, messages=[*call.messages, *messages])
+        accounts = tuple(sorted(accounts, key=lambda account: account.name != reply.account))  # stay with who answered
+    raise ProtocolError(
+        f"The model called tools {MOST_ROUNDS} times without coming to an answer.", "Ask more narrowly, or offer fewer."
+    )
+
+
+def _read(reply: Reply, offer: Offer) -> object:
+    """The value of the last text."""
+    assert offer.parse is not None  # noqa: S101 - for the type checker
+    if reply.refusal:
+        raise SchemaError(f"The model refused: {reply.refusal}", "Change the wording of the prompt.")
+    text = reply.piece(reply.steps[-1].text if reply.steps else 0)
+    try:
+        return offer.parse(text)
+    except SchemaError as error:
+        if reply.finish_reason == "length":
+            raise SchemaError(
+                f"The answer was cut at max_completion_tokens, so it does not fit: {error.what}",
+                "Give it more: max_completion_tokens=4000.",
+            ) from None
+        raise
+
+
+def _without_schema(error: LkError) -> LkError:
+    """A server that takes no response_format: the mend is the json format."""
+    if not isinstance(error, BadRequestError) or not (
+        error.param == "response_format" or "response_format" in error.what or "json_schema" in error.what
+    ):
+        return error
+    mend = "This account takes no schema: ask for JSON in the prompt and use -f json."
+    return type(error)(error.what, mend, status=error.status, code=error.code, param=error.param, quota=error.quota)
