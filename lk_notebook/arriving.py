@@ -259,7 +259,9 @@ class Arriving:
             self.retrying = None
             self._ended = time.monotonic()
             if error is not None:
-                self.error, error.reply = error, self  # type: ignore[assignment]  # a Reply in all but name
+                # without frames and context: they hold what went out and what the server sent, and either a key
+                error.__context__ = None
+                self.error, error.reply = error.with_traceback(None), self  # type: ignore[assignment]  # a Reply in all but name
             self.state = state
         self._over.set()
         self.notify()

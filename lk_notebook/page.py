@@ -29,6 +29,7 @@ class Page:
     """Renders by blocks, so that each look costs what is new."""
 
     def __init__(self, reply: Reply, how: Format = "markdown") -> None:
+        self.replies = (reply,)
         self._reply, self._how = reply, how
         self._read = 0  # characters of text that the renderers have
         self._renderers: list[Renderer] = []  # one for the text between two rounds of tools

@@ -142,10 +142,10 @@ class Reply(Arriving):
                 raise KeyboardInterrupt
 
     @contextlib.contextmanager
-    def woken(self) -> Iterator[threading.Event]:
-        """An event that is set at each change, for as long as somebody reads."""
+    def woken(self, woken: threading.Event | None = None) -> Iterator[threading.Event]:
+        """An event that is set at each change, for as long as somebody reads; one may serve several replies."""
         _not_on_the_loop()
-        woken = threading.Event()
+        woken = woken or threading.Event()
         self._wakers.append(woken.set)
         try:
             yield woken

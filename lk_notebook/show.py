@@ -6,9 +6,12 @@ anew each time. A terminal gets the text as it comes; any other shell gets the r
 
 from __future__ import annotations
 
+import contextlib
 import sys
+import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any, Protocol
 
 from IPython import get_ipython
 from IPython.display import display
@@ -31,6 +34,23 @@ class Stopped(KeyboardInterrupt):
         return []
 
 
+class Sight(Protocol):
+    """What is drawn: one reply, or several side by side."""
+
+    @property
+    def replies(self) -> Sequence[Reply]:
+        """Whose end ends the drawing."""
+
+    def news(self) -> bool:
+        """Whether anything has changed since the last look."""
+
+    def html(self) -> str:
+        """The whole of it."""
+
+    def bundle(self) -> dict[str, str]:
+        """What stays in the file."""
+
+
 def draw(reply: Reply, how: Format = "markdown") -> None:
     """Draws the reply until it has ended.
 
@@ -39,22 +59,72 @@ def draw(reply: Reply, how: Format = "markdown") -> None:
     """
     shell = get_ipython()
     reply.drawn_in = shell.execution_count if shell is not None else None
-    with interrupts() as seen, reply.woken() as woken:
+    if shell is None or hasattr(shell, "simple_prompt"):
+        with _watch((reply,)) as turn:
+            _print(reply, turn)
+    else:
+        watch(Page(reply, how))
+
+
+def watch(sight: Sight) -> None:
+    """Draws what is seen until all of it has ended: one display, updated by its id.
+
+    A shell that cannot update gets it once, at the end.
+
+    Raises:
+        Stopped: the user pressed ■; all replies were stopped.
+    """
+    live = getattr(get_ipython(), "kernel", None) is not None
+    handle = display(sight.bundle(), raw=True, display_id=True) if live else None  # type: ignore[no-untyped-call]
+    if handle is not None:
+        for reply in sight.replies:
+            reply.redraw = lambda: handle.update(sight.bundle(), raw=True)
+    try:
+        with _watch(sight.replies) as turn:
+            due = time.monotonic()
+            while any(reply.state not in ENDED for reply in sight.replies):
+                if live and time.monotonic() >= due and sight.news():
+                    due = _update(handle, sight)
+                turn()
+    finally:
+        if handle is None:
+            display(sight.bundle(), raw=True)  # type: ignore[no-untyped-call]
+        else:
+            handle.update(sight.bundle(), raw=True)
+
+
+@contextlib.contextmanager
+def _watch(replies: Sequence[Reply]) -> Iterator[Callable[[], None]]:
+    """A turn of waiting: for news of any reply, for what must be done in this thread, for ■.
+
+    Raises:
+        Stopped: ■ was pressed, and ended one of them.
+    """
+    woken = threading.Event()
+    with interrupts() as seen, contextlib.ExitStack() as stack:
+        for reply in replies:
+            stack.enter_context(reply.woken(woken))
 
         def turn() -> None:
-            """Waits for news, does what must be done in this thread, and takes ■ for the wish that it is."""
             woken.wait(TICK)
             woken.clear()
             desk.serve(seen)
             if seen.pressed:
-                reply.stop()
+                for reply in replies:
+                    reply.stop()
 
-        if shell is None or hasattr(shell, "simple_prompt"):
-            _print(reply, turn)
-        else:
-            _update(reply, turn, Page(reply, how), live=getattr(shell, "kernel", None) is not None)
-    if seen.pressed and reply.state == "stopped":
-        raise Stopped
+        yield turn
+        if seen.pressed and any(reply.state == "stopped" for reply in replies):
+            raise Stopped
+
+
+def _update(handle: Any, sight: Sight) -> float:
+    """Sends what is to be seen; gives the time before which no other update goes out."""
+    begun = time.monotonic()
+    html = sight.html()
+    handle.update({"text/html": html, "text/plain": "…"}, raw=True)
+    now = time.monotonic()
+    return now + max(AT_LEAST, TIMES * (now - begun), len(html) / BYTES_PER_SECOND)
 
 
 def draw_again(reply: Reply) -> None:
@@ -68,27 +138,6 @@ def refresh(reply: Reply) -> None:
     """Draws anew what stands on the page already: something was learnt about the reply since."""
     if reply.redraw is not None:
         reply.redraw()
-
-
-def _update(reply: Reply, turn: Callable[[], None], page: Page, *, live: bool) -> None:
-    """One display, updated by its id; in a shell that cannot update, shown at the end."""
-    if not live:
-        while reply.state not in ENDED:
-            turn()
-        display(page.bundle(), raw=True)  # type: ignore[no-untyped-call]
-        return
-    handle = display(page.bundle(), raw=True, display_id=True)  # type: ignore[no-untyped-call]
-    due = time.monotonic()
-    while reply.state not in ENDED:
-        now = time.monotonic()
-        if now >= due and page.news():
-            bundle = {"text/html": page.html(), "text/plain": "…"}
-            handle.update(bundle, raw=True)
-            took = time.monotonic() - now
-            due = time.monotonic() + max(AT_LEAST, TIMES * took, len(bundle["text/html"]) / BYTES_PER_SECOND)
-        turn()
-    handle.update(page.bundle(), raw=True)
-    reply.redraw = lambda: handle.update(page.bundle(), raw=True)
 
 
 def _print(reply: Reply, turn: Callable[[], None]) -> None:

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from lk_notebook.core.text import whole
-from lk_notebook.core.values import Alternative, TokenLogprob, ToolCall, Usage
+from lk_notebook.core.values import Alternative, TokenLogprob, ToolCall, Usage, redact
 
 #: The keys of `extra_content` that must go back with the history (LiveKit Agents, llm/_provider_format/openai.py).
 ECHOED = ("google", "livekit", "xai")
@@ -44,12 +44,12 @@ class Answer:
     @property
     def tool_calls(self) -> list[ToolCall]:
         """The calls in the order in which they began."""
-        return [ToolCall(c.id, c.name, whole("".join(c.arguments)), c.extra_content) for c in self._calls]
+        return [ToolCall(c.id, redact(c.name), _told(c.arguments), c.extra_content) for c in self._calls]
 
     @property
     def alternatives(self) -> list[Alternative]:
         """The further choices of n > 1, by index."""
-        return [Alternative(i, whole("".join(texts)), reason) for i, (texts, reason) in sorted(self._others.items())]
+        return [Alternative(i, _told(texts), reason) for i, (texts, reason) in sorted(self._others.items())]
 
     @property
     def has_calls(self) -> bool:
@@ -127,6 +127,11 @@ class Answer:
         return call
 
 
+def _told(texts: list[str]) -> str:
+    """A text that came in pieces, without half characters, and without a key that the server repeats."""
+    return redact(whole("".join(texts)))
+
+
 def _usage(found: Mapping[str, Any]) -> Usage:
     def number(of: Any, name: str) -> int:
         value = of.get(name) if isinstance(of, Mapping) else None
@@ -144,7 +149,7 @@ def _usage(found: Mapping[str, Any]) -> Usage:
 def _logprob(entry: Mapping[str, Any]) -> TokenLogprob:
     top = entry.get("top_logprobs")
     return TokenLogprob(
-        str(entry.get("token", "")),
+        _told([str(entry.get("token", ""))]),
         entry.get("logprob"),
         entry.get("bytes"),
         tuple(_logprob(e) for e in top if isinstance(e, Mapping)) if isinstance(top, list) else (),

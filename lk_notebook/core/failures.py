@@ -150,8 +150,8 @@ def _of(payload: Any) -> Said:
     wait = at.get("retry_after")
     return Said(
         message=redact(str(message or at.get("type") or ""))[:600] + _filtered(at),  # cut: half a key is not found
-        code=None if code is None else str(code),
-        param=str(at["param"]) if at.get("param") else None,
+        code=None if code is None else redact(str(code)),
+        param=redact(str(at["param"])) if at.get("param") else None,
         hint=str(payload.get("hint") or ""),
         retry_after=_number(str(wait)) if isinstance(wait, (int, float)) else None,
     )

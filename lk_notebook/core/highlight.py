@@ -96,9 +96,12 @@ def coloured(code: str, name: str) -> str:
     lexer = _lexer(name.lower()) if name and len(code) <= _LONGEST else None
     if lexer is None:
         return plain(code)
+    tokens = list(lexer.get_tokens(code))
+    if "".join(value for _, value in tokens) != code:
+        return plain(code)  # some lexers drop what they do not expect
     out: list[str] = []
     kind, text = "", ""
-    for token, value in lexer.get_tokens(code):
+    for token, value in tokens:
         new = _kind(token) if not value.isspace() else kind  # blanks need no colour of their own
         if new != kind:
             out.append(_span(kind, text))

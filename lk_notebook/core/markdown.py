@@ -29,6 +29,7 @@ _PICTURE = re.compile(r"data:image/(?:png|jpeg|gif|webp);base64,[A-Za-z0-9+/=]+"
 _TASK = re.compile(r"\[([ xX])\][ \t]+(?=\S)")
 LISTS = ("bullet_list_open", "ordered_list_open", "list_item_open")
 _NOTE = "<p><em>Nested too deeply: what follows is shown as text.</em></p>"
+_AS_TEXT = '<pre style="white-space:pre-wrap;overflow-wrap:anywhere">'
 
 
 class Block(NamedTuple):
@@ -71,7 +72,7 @@ def lex(text: str, known: Refs) -> Lexed:
 def _groups(tokens: list[Token]) -> Iterator[Block]:
     first = 0
     for index, token in enumerate(tokens):
-        if token.level == 0 and token.nesting <= 0 and token.type != "too_deep":
+        if token.level == 0 and token.nesting <= 0:
             start, end = tokens[first].map or [0, 0]
             yield Block(tokens[first : index + 1], start, end)
             first = index + 1
@@ -208,6 +209,10 @@ def _code(token: Token, colours: bool) -> str:  # noqa: FBT001 - the form of a r
     return "".join(code_box(token.content, name, colours=colours))
 
 
+def _too_deep(token: Token, _colours: bool) -> str:  # noqa: FBT001 - the form of a rule
+    return f"{_NOTE}{_AS_TEXT}{plain(token.content)}</pre>"
+
+
 def _cell(token: Token, _colours: bool) -> str:  # noqa: FBT001 - the form of a rule
     side = str(token.attrs.get("style", "text-align:left"))
     return f'<th scope="col" style="{side}">' if token.tag == "th" else f'<td style="{side}">'
@@ -231,7 +236,6 @@ _FIXED = {
     "list_item_open": "<li>",
     "list_item_close": "</li>",
     "hr": "<hr>",
-    "too_deep": _NOTE,
     "link_close": "</a>",
     "softbreak": "\n",
     "hardbreak": "<br>",
@@ -244,6 +248,7 @@ _BLOCKS: dict[str, Callable[[Token, bool], str]] = {
     "td_open": _cell,
     "fence": _code,
     "code_block": _code,
+    "too_deep": _too_deep,
 }
 _INLINES: dict[str, Callable[[Token], str]] = {
     "text": lambda token: escape(token.content),
@@ -268,15 +273,20 @@ def _copy(rule: Any, **names: Any) -> Any:
 
 
 def _contained(rule: Any) -> Callable[[StateBlock, int, int, bool], bool]:
-    """The rule of a quote or list, refused where nested too deeply: its marks are text then, and a note says so."""
+    """The rule of a quote or list; nested too deeply, it takes all that follows there as text, and a note says so."""
 
     def contained(state: StateBlock, start: int, end: int, silent: bool) -> bool:  # noqa: FBT001 - the form of a rule
-        if state.level < _DEEPEST:
+        if state.level < _DEEPEST or silent:
             return cast("bool", rule(state, start, end, silent))
-        matches = rule(state, start, end, True)  # noqa: FBT003 - the form of a rule
-        if matches and not silent and state.tokens[-1].type != "too_deep":
-            state.push("too_deep", "", 0)
-        return False
+        if not rule(state, start, end, True):  # noqa: FBT003 - the form of a rule
+            return False
+        line = start + 1
+        while line < end and (state.isEmpty(line) or not 0 <= state.sCount[line] < state.blkIndent):
+            line += 1
+        token = state.push("too_deep", "", 0)
+        token.content, token.map = state.getLines(start, line, state.blkIndent, keepLastLF=False), [start, line]
+        state.line = line
+        return True
 
     return contained
 

@@ -43,13 +43,20 @@ def submit(work: Coroutine[Any, Any, T]) -> concurrent.futures.Future[T]:
 
 
 def at_exit(close: Callable[[], Coroutine[Any, Any, None]]) -> None:
-    """Has `close` run on the loop when the process ends, for a second at most."""
+    """Has `close` run on the loop when the process ends, after whatever runs there was cancelled; a second at most."""
     pid = os.getpid()
+
+    async def quietly() -> None:
+        running = asyncio.all_tasks() - {asyncio.current_task()}
+        for task in running:
+            task.cancel()
+        await asyncio.gather(*running, return_exceptions=True)
+        await close()
 
     def ending() -> None:
         if os.getpid() == pid and _running is not None:
             with contextlib.suppress(Exception):
-                submit(close()).result(1)
+                submit(quietly()).result(1)
 
     atexit.register(ending)
 

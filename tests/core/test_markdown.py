@@ -72,7 +72,7 @@ def check(text):
         assert attrs.get("class") in (None, "lk-code highlight", "lk-math")
         assert re.fullmatch(r"[\w :;,.()#%-]*", attrs.get("style", "")) is not None
         assert "url" not in attrs.get("style", "")
-        assert re.match(r"https?://[^/]|mailto:.", attrs.get("href", "http://x"))
+        assert re.match(r"(?i)https?://[^/]|mailto:.", attrs.get("href", "http://x"))
         assert re.fullmatch(r"data:image/(png|jpeg|gif|webp);base64,[\w+/=]+", attrs.get("src", "data:image/png;base64,AA"))
     assert not UNSAFE.search(text)
     return page
@@ -183,7 +183,7 @@ def test_a_formula_commands_nothing_but_mathematics(command):
     """A formula that would link, style, load or redefine is shown as code."""
     tex = f"\\text{{a}}\\{command}{{javascript:x}}{{y}}"
     assert render(f"a ${tex}$ b") == f"<p>a <code>${tex}$</code> b</p>"
-    assert "lk-math" in render(f"${tex.replace(command, command + 'x')}$")
+    assert "lk-math" in render(f"${tex.replace(command, 'y' + command)}$")
 
 
 def test_a_formula_does_not_end_early():
@@ -218,7 +218,7 @@ def test_nesting_has_an_end_and_says_so(text, depth):
 
     assert len(tags) == depth
     assert "Nested too deeply" in page.words
-    assert page.words.count("deep") == text.count("deep") + 1
+    assert page.words.count("deep") == text.count("deep") + 1  # the note has one more
 
 
 def test_a_word_in_sixty_thousand_letters_is_whole():
@@ -251,7 +251,7 @@ def test_code_of_an_unknown_language_is_plain(info):
 @settings(max_examples=20, deadline=None)
 def test_colours_change_no_code(name, code):
     """Of code nothing is lost and nothing is added by its colours, but for what must not reach a page."""
-    assert html.unescape(re.sub(r"<[^>]*>", "", coloured(code, name))) == clean(code).replace("\r\n", "\n").replace("\r", "\n").removeprefix("\ufeff")
+    assert html.unescape(re.sub(r"<[^>]*>", "", coloured(code, name))) == clean(code)
 
 
 def test_a_table_scrolls_in_a_box_of_its_own():
@@ -299,4 +299,4 @@ def test_an_entity_brings_no_character_that_was_taken_out(entity):
 @given(st.text(max_size=40))
 def test_escaped_text_is_the_text(text):
     """Escaped for words or for attributes, a page shows what was meant, without what must not reach it."""
-    assert Page(escape(text)).words == Page(plain(text)).words == clean(text).replace("\r\n", "\n").replace("\r", "\n")
+    assert Page(escape(text)).words == Page(plain(text)).words == clean(text)
