@@ -17,14 +17,15 @@ if TYPE_CHECKING:
     from IPython.core.interactiveshell import InteractiveShell
 
     from lk_notebook import errors, inference
+    from lk_notebook.core.tools import tool
     from lk_notebook.llm import LLM
     from lk_notebook.reply import Reply
 
 __version__ = "0.1.0"
-__all__ = ["LLM", "Reply", "errors", "inference", "load_ipython_extension", "unload_ipython_extension"]
+__all__ = ["LLM", "Reply", "errors", "inference", "load_ipython_extension", "tool", "unload_ipython_extension"]
 
 #: Name -> the module that has it; None: the name is a module itself.
-_LAZY = {"LLM": "llm", "Reply": "reply", "errors": None, "inference": None}
+_LAZY = {"LLM": "llm", "Reply": "reply", "errors": None, "inference": None, "tool": "core.tools"}
 
 
 def __getattr__(name: str) -> Any:

@@ -65,6 +65,7 @@ class Arriving:
         self.asked: list[Message] = list(call.messages)  # the history with the question
         self.messages: list[Message] = self.asked  # as it was last sent
         self.remembered = 0  # turns of its chat before it
+        self.broken = False  # ■ was pressed within a tool
         self.stale = False  # a turn before it has changed since
         self.steps: list[Step] = []
         self.retrying: tuple[LkError, float, int] | None = None  # the error, when the next try starts, tries left
@@ -256,6 +257,8 @@ class Arriving:
             if self.state in ENDED:
                 return
             self._release()
+            for ran in self.steps[-1].ran if self.steps else ():
+                ran.state = "stopped" if ran.state == "running" else ran.state
             self.retrying = None
             self._ended = time.monotonic()
             if error is not None:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from lk_notebook import tools
 from lk_notebook.core.values import Account, Call
+from lk_notebook.desk import Interrupted
 from lk_notebook.errors import BadRequestError, LkError, ProtocolError, SchemaError
 
 if TYPE_CHECKING:
@@ -29,7 +30,8 @@ async def ask(reply: Reply, call: Call, accounts: tuple[Account, ...], limits: t
             reply.parsed = _read(reply, offer)
     except asyncio.CancelledError:
         reply.end("stopped")
-    except KeyboardInterrupt:  # ■ within a tool
+    except Interrupted:
+        reply.broken = True
         reply.end("stopped")
     except LkError as error:
         reply.end("failed", _without_schema(error) if call.response_format else error)

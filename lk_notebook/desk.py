@@ -21,6 +21,10 @@ from lk_notebook.net.loop import TICK, Interrupts
 PATIENCE = 0.3
 
 
+class Interrupted(Exception):
+    """■ broke into the user's own code. No KeyboardInterrupt: out of a task that would end the loop it runs on."""
+
+
 class Job:
     """Some pieces of work that belong together: coroutine functions, of which only some ever suspend."""
 
@@ -40,8 +44,7 @@ class Job:
                     _step_through(work())
         except BaseException as error:  # noqa: BLE001 - it is handed to whoever awaits the job
             self.done.set_exception(error)
-            if isinstance(error, KeyboardInterrupt):
-                seen.pressed = True
+            seen.pressed = seen.pressed or isinstance(error, (Interrupted, KeyboardInterrupt))
         else:
             self.done.set_result(None)
 

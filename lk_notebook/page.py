@@ -155,6 +155,8 @@ def facts(reply: Reply) -> footer.Facts:
 
 
 def _speed(reply: Reply) -> float | None:
-    """Tokens a second, where the stream lasted long enough for a speed to mean anything."""
+    """Tokens a second, where one stream lasted long enough for a speed to mean anything."""
+    if reply.steps or reply.state != "done":
+        return None
     lasted = (reply.duration or 0) - (reply.ttft or 0)
     return reply.tokens_per_second if lasted >= SHORTEST_SPEED else None

@@ -129,6 +129,8 @@ class Reply(Arriving):
         return self
 
     def _raise(self) -> None:
+        if self.broken:
+            raise KeyboardInterrupt
         if self.error is not None:
             raise self.error.with_traceback(None)
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from lk_notebook.arriving import Ran
 from lk_notebook.core.values import Message, redact
-from lk_notebook.desk import Job, breakable, desk
+from lk_notebook.desk import Interrupted, Job, breakable, desk
 from lk_notebook.errors import SchemaError
 
 if TYPE_CHECKING:
@@ -39,13 +39,7 @@ async def run(ran: list[Ran], offer: Offer, news: Callable[[], None]) -> list[Me
     works = [functools.partial(_one, each, offer, news) for each in ran]
     job = Job(works, suspends=any(offer.tools[r.call.name].is_async for r in ran if r.call.name in offer.tools))
     desk.put(job)
-    try:
-        await asyncio.wrap_future(job.done)
-    finally:
-        for each in ran:
-            if each.state == "running":
-                each.state = "stopped"
-        news()
+    await asyncio.wrap_future(job.done)
     return [{"role": "tool", "tool_call_id": each.call.id or each.call.name, "content": each.result} for each in ran]
 
 
@@ -70,7 +64,7 @@ async def _one(ran: Ran, offer: Offer, news: Callable[[], None]) -> None:
         ran.result, ran.state = redact(result_text(value)), "done"
     except KeyboardInterrupt:
         ran.state = "stopped"
-        raise
+        raise Interrupted from None
     except SchemaError as error:
         ran.state, ran.result = "failed", redact(str(error))
     except (Exception, SystemExit) as error:  # noqa: BLE001 - the user's own code: it may raise anything

@@ -33,7 +33,7 @@ _NUMPY_TITLES = (
     r"Parameters|Params|Arguments|Args|(?:Other (?:Parameters|Params|Arguments|Args))|Receives?|Attributes?|Raises?"
     r"|Warns?|Returns?|Yields?|Examples?|Warnings?|See Also|Related|Notes?|References?"
 )
-_NUMPY = re.compile(rf"^({_NUMPY_TITLES})[ \t]*\n-{{3,}}[ \t]*$", re.MULTILINE)
+_NUMPY = re.compile(rf"^(?:({_NUMPY_TITLES})[ \t]*\n-{{3,}}[ \t]*$|\.\.\s*deprecated\s*::)", re.MULTILINE)
 _NUMPY_ARGUMENTS = re.compile(r"(?:Other )?(?:Param|Arg|Receive|Attribute)")
 _SPHINX = re.compile(r"^:(.*?):(.*?)(?=^:|\Z)", re.DOTALL | re.MULTILINE)
 _SPHINX_ARGUMENTS = ("param", "parameter", "arg", "argument", "attribute", "key", "keyword")
@@ -62,7 +62,7 @@ def _sections(text: str, titles: re.Pattern[str]) -> Iterator[tuple[str, str]]:
     found = list(titles.finditer(text))
     ends = [*(match.start() for match in found[1:]), len(text)]
     for match, end in zip(found, ends, strict=False):  # no section, one end
-        yield match[1], text[match.end() : end]
+        yield match[1] or "", text[match.end() : end]
 
 
 def _google(text: str) -> _Reading:
@@ -97,7 +97,8 @@ def _numpy(text: str) -> _Reading:
             if entry.strip():
                 head, _, said = entry.partition("\n")
                 entries += 1
-                arguments[re.split(r"\s*:", head, maxsplit=1)[0].strip()] = inspect.cleandoc(said)
+                if said.strip():
+                    arguments[re.split(r"\s*:", head, maxsplit=1)[0].strip()] = inspect.cleandoc("\n" + said)
     return _Reading(_start(text, _NUMPY), entries, arguments)
 
 

@@ -9,7 +9,6 @@ import json
 import re
 import textwrap
 import warnings
-from html.parser import HTMLParser
 from typing import Any, NamedTuple
 
 from lk_notebook.core.highlight import code_box, language
@@ -136,10 +135,14 @@ def plain_of_html(text: str) -> str:
         - a & b
         - c
     """
-    reader = _Words()
-    reader.feed(re.sub(r"<!\[[^>]*>?", "", _markup(text)))  # the parser fails at some of these; a browser skips them
-    reader.close()
-    return "\n".join(line.rstrip() for line in "".join(reader.out).split("\n") if line.strip())
+    words = _Words()
+    markup, at = _markup(text), 0
+    for tag in _TAG.finditer(markup):
+        words.add(markup[at : tag.start()])
+        words.enter(tag)
+        at = tag.end()
+    words.add(markup[at:])
+    return "\n".join(line.rstrip() for line in clean("".join(words.out)).split("\n") if line.strip())
 
 
 def json_html(value: Any) -> str:
@@ -152,7 +155,7 @@ def json_html(value: Any) -> str:
     try:
         text = json.dumps(value, indent=2, ensure_ascii=False, default=_as_json)
     except RecursionError:
-        text = str(value) if isinstance(value, str) else "Nested too deeply to be shown: see reply.text."
+        text = "Nested too deeply to be shown: see reply.text."
     note = ""
     if len(text) > _LONGEST_JSON:
         shown = text[:_LONGEST_JSON].rpartition("\n")[0] or text[:_LONGEST_JSON]
@@ -188,7 +191,9 @@ def _source(fence: Fence) -> str:
 def _introduced(kind: str, code: str) -> str:
     if kind == "python":
         return f"# {kind}\n{code}"
-    return "\n".join([f"# {kind}", *(f"# {line}".rstrip() for line in code.split("\n"))])
+    return "\n".join(
+        [f"# {'python' if kind.startswith('%%') else kind}", *(f"# {line}".rstrip() for line in code.split("\n"))]
+    )
 
 
 # What a few words may look like to Python: "Yes", "Hello, Ada", "this is it", "Note: not sure", "well-known".
@@ -208,7 +213,7 @@ def _is_python(code: str) -> bool:
             tree: Any = compile(plain, "", "exec", ast.PyCF_ONLY_AST | ast.PyCF_ALLOW_TOP_LEVEL_AWAIT)
     except (SyntaxError, ValueError, MemoryError, RecursionError):
         return False
-    return any(not isinstance(node, _WORDS) or getattr(node, "value", None) is ... for node in ast.walk(tree))
+    return any(not isinstance(node, _WORDS) for node in ast.walk(tree))
 
 
 def _markup(text: str) -> str:
@@ -226,43 +231,44 @@ def _frame(document: str, style: str) -> str:
     )
 
 
-_LINES = frozenset(
-    "address article aside blockquote body br caption dd details div dl dt fieldset figcaption figure footer form h1 h2 "
-    "h3 h4 h5 h6 header hr li main nav ol option p pre section summary table tbody tfoot thead tr ul".split()
+# Python's own parser takes minutes for 90 kB of "<a "; here each character is read once.
+_TAG = re.compile(
+    r"<!--.*?(?:-->|\Z)|<(?:script|style|template|title)\b.*?(?:</(?:script|style|template|title)\s*>|\Z)"
+    r"""|<(?P<end>/?)(?P<name>[a-z][a-z0-9-]*)(?P<attributes>(?:[^>"']|"[^"]*"|'[^']*')*)>?|<[!?][^>]*>?""",
+    re.IGNORECASE | re.DOTALL,
 )
-_UNSEEN = frozenset({"script", "style", "template", "title"})
+_ALT = re.compile(r"""\balt\s*=\s*(?:"([^"]*)"|'([^']*)'|([^\s>"']+))""", re.IGNORECASE)
+_LINES = re.compile(
+    "address|article|aside|blockquote|body|br|caption|dd|details|div|dl|dt|fieldset|figcaption|figure|footer|form|h[1-6]"
+    "|header|hr|li|main|nav|ol|option|p|pre|section|summary|table|tbody|tfoot|thead|tr|ul"
+)
 
 
-class _Words(HTMLParser):
+class _Words:
     """Collects the words of HTML, a line for each block."""
 
     def __init__(self) -> None:
-        super().__init__(convert_charrefs=True)
         self.out: list[str] = []
-        self._unseen = self._exact = 0
+        self._exact = 0  # how many `pre` are open
 
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        self._unseen += tag in _UNSEEN
-        self._exact += tag == "pre"
-        if tag in _LINES:
-            self.out.append("\n- " if tag == "li" else "\n")
-        elif tag in ("td", "th"):
-            self.out.append("" if not self.out or self.out[-1] == "\n" else " | ")
-        elif tag == "img" and not self._unseen:
-            self.out.append(dict(attrs).get("alt") or "")
+    def enter(self, tag: re.Match[str]) -> None:
+        name, starts = (tag["name"] or "").lower(), not tag["end"]
+        if name == "pre":
+            self._exact = max(0, self._exact + (1 if starts else -1))
+        if _LINES.fullmatch(name):
+            self.out.append("\n- " if name == "li" and starts else "\n")
+        elif name in ("td", "th") and starts and not self._at_start():
+            self.out[-1] = self.out[-1].rstrip(" ")
+            self.out.append(" | ")
+        elif name == "img" and (alt := _ALT.search(tag["attributes"])):
+            self.add(alt[1] or alt[2] or alt[3] or "")
 
-    def handle_endtag(self, tag: str) -> None:
-        self._unseen -= tag in _UNSEEN and self._unseen > 0
-        self._exact -= tag == "pre" and self._exact > 0
-        if tag in _LINES:
-            self.out.append("\n")
+    def add(self, text: str) -> None:
+        words = text if self._exact else re.sub(r"\s+", " ", text)
+        if not self._exact and self._at_start():
+            words = words.lstrip()
+        if words:
+            self.out.append(html.unescape(words))
 
-    def handle_data(self, data: str) -> None:
-        if self._unseen:
-            return
-        words = data if self._exact else re.sub(r"\s+", " ", data)
-        if words and not (words.isspace() and (not self.out or self.out[-1].endswith(("\n", "- ")))):
-            self.out.append(words if self._exact else words.lstrip() if self._at_line_start() else words)
-
-    def _at_line_start(self) -> bool:
-        return not self.out or self.out[-1].endswith(("\n", "- "))
+    def _at_start(self) -> bool:
+        return not self.out or self.out[-1].endswith(("\n", "- ", "| "))

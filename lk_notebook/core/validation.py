@@ -87,18 +87,24 @@ def _drop_nulls(value: Any, error: ValidationError) -> bool:
     """Whether there were fields with a null that their type does not take; they are gone from `value` now."""
     dropped = False
     for one in error.errors(include_url=False, include_context=False):
-        if one["input"] is None and one["type"] != "missing":
-            holder, key = None, None
-            inner, part = value, cast("Any", None)
-            for part in one["loc"]:  # in a union the path also names types, which the value does not hold
-                if (isinstance(inner, dict) and part in inner) or (
-                    isinstance(inner, list) and isinstance(part, int) and part < len(inner)
-                ):
-                    holder, key, inner = inner, part, inner[part]
-            if isinstance(holder, dict) and inner is None:
-                del holder[key]
-                dropped = True
+        holder = _holder(value, one["loc"]) if one["input"] is None else {}
+        if holder and holder.get(one["loc"][-1], ...) is None:
+            del holder[one["loc"][-1]]
+            dropped = True
     return dropped
+
+
+def _holder(value: Any, loc: Sequence[int | str]) -> dict[Any, Any]:
+    """The object that has the last part of the path as a field; {} where there is none."""
+    found = {}
+    for part in loc:  # in a union the path also names types, which the value does not hold
+        if isinstance(value, dict) and part in value:
+            found, value = value, value[part]
+        elif isinstance(value, list) and isinstance(part, int) and part < len(value):
+            found, value = {}, value[part]
+        else:
+            found = {}
+    return found
 
 
 def portable(kind: Any) -> Any:
@@ -114,7 +120,7 @@ def _ported(kind: Any, known: dict[Any, Any]) -> Any:
         return known[kind]
     origin, inner = get_origin(kind), get_args(kind)
     if origin is Annotated:
-        return Annotated.__class_getitem__((_ported(inner[0], known), *inner[1:]))  # type: ignore[attr-defined]
+        return Annotated.__class_getitem__((_ported(inner[0], known), *inner[1:]))
     if origin in (Union, UnionType):
         return Union[tuple(_ported(one, known) for one in inner)]  # noqa: UP007 - made while running
     if origin in (list, dict, tuple, set, frozenset):

@@ -73,7 +73,9 @@ def check(text):
         assert re.fullmatch(r"[\w :;,.()#%-]*", attrs.get("style", "")) is not None
         assert "url" not in attrs.get("style", "")
         assert re.match(r"(?i)https?://[^/]|mailto:.", attrs.get("href", "http://x"))
-        assert re.fullmatch(r"data:image/(png|jpeg|gif|webp);base64,[\w+/=]+", attrs.get("src", "data:image/png;base64,AA"))
+        assert re.fullmatch(
+            r"data:image/(png|jpeg|gif|webp);base64,[\w+/=]+", attrs.get("src", "data:image/png;base64,AA")
+        )
     assert not UNSAFE.search(text)
     return page
 
@@ -105,8 +107,42 @@ def test_a_hostile_reply_is_harmless_while_it_grows(case):
         check(renderer.html)
 
 
-SNIPPETS = ["<b x=", "<script>", "](", "[a", "![", ")", "javascript:", "data:image/png;base64,AA", "http://x", "`", "**", "$", "\\(", "\\)"]
-SNIPPETS += ["|", "\n", "\n\n", "- ", "> ", "```", "&lt;", "&#x202e;", '"', "'", "onload=", "~~", "\\", "$$", "<", ">", " ", "a"]
+SNIPPETS = [
+    "<b x=",
+    "<script>",
+    "](",
+    "[a",
+    "![",
+    ")",
+    "javascript:",
+    "data:image/png;base64,AA",
+    "http://x",
+    "`",
+    "**",
+    "$",
+    "\\(",
+    "\\)",
+]
+SNIPPETS += [
+    "|",
+    "\n",
+    "\n\n",
+    "- ",
+    "> ",
+    "```",
+    "&lt;",
+    "&#x202e;",
+    '"',
+    "'",
+    "onload=",
+    "~~",
+    "\\",
+    "$$",
+    "<",
+    ">",
+    " ",
+    "a",
+]
 
 
 @settings(max_examples=150, deadline=None)
@@ -116,7 +152,23 @@ def test_no_mixture_of_marks_leaves_the_list(text):
     check(render(text))
 
 
-@pytest.mark.parametrize("address", ["javascript:x", "/logout", "logout", "//e.org", "http:logout", "https:/x", "data:text/html,x", "", "#a", "file:///x", "vbscript:x", "ftp://x"])
+@pytest.mark.parametrize(
+    "address",
+    [
+        "javascript:x",
+        "/logout",
+        "logout",
+        "//e.org",
+        "http:logout",
+        "https:/x",
+        "data:text/html,x",
+        "",
+        "#a",
+        "file:///x",
+        "vbscript:x",
+        "ftp://x",
+    ],
+)
 def test_a_link_leads_outside_or_nowhere(address):
     """Only http, https and mailto are kept; a relative address would be led to Jupyter's own server. Trap 7: none is empty."""
     assert render(f"[x](<{address}>)") == "<p><a>x</a></p>"
@@ -134,11 +186,17 @@ def test_a_link_opens_in_a_tab_of_its_own(address):
     ("text", "expected"),
     [
         ("![a](https://e.org/p.png)", '<a href="https://e.org/p.png" rel="noopener noreferrer" target="_blank">a</a>'),
-        ("![](https://e.org/p.png)", '<a href="https://e.org/p.png" rel="noopener noreferrer" target="_blank">https://e.org/p.png</a>'),
+        (
+            "![](https://e.org/p.png)",
+            '<a href="https://e.org/p.png" rel="noopener noreferrer" target="_blank">https://e.org/p.png</a>',
+        ),
         ("![a](/files/p.png)", "a"),
         ("![a](data:image/svg+xml;base64,AA)", "a"),
         ("![a](data:image/png;base64,AA==)", '<img src="data:image/png;base64,AA==" alt="a" style="max-width:100%">'),
-        ("[![a](https://e.org/p)](https://f.org)", '<a href="https://f.org" rel="noopener noreferrer" target="_blank">a</a>'),
+        (
+            "[![a](https://e.org/p)](https://f.org)",
+            '<a href="https://f.org" rel="noopener noreferrer" target="_blank">a</a>',
+        ),
     ],
 )
 def test_no_picture_is_fetched(text, expected):
@@ -146,7 +204,10 @@ def test_no_picture_is_fetched(text, expected):
     assert render(text) == f"<p>{expected}</p>"
 
 
-@pytest.mark.parametrize("text", ["$5 and then $6", "US$5, US$6", "from $5-$10", "$5/$6", "it is $ 5 $", "\\$5\\$", "$5 apples and 3$ x", "a$b$c"])
+@pytest.mark.parametrize(
+    "text",
+    ["$5 and then $6", "US$5, US$6", "from $5-$10", "$5/$6", "it is $ 5 $", "\\$5\\$", "$5 apples and 3$ x", "a$b$c"],
+)
 def test_money_is_no_formula(text):
     """Trap 8: dollars outside a formula stand alone, so that MathJax finds no pair of them."""
     page = check(render(text))
@@ -178,7 +239,25 @@ def test_what_is_no_formula_stays_text(text):
     assert "lk-math" not in render(text)
 
 
-@pytest.mark.parametrize("command", ["href", "unicode", "class", "style", "cssId", "require", "mmlToken", "bbox", "def", "newcommand", "let", "DeclareMathOperator", "raise", "toggle"])
+@pytest.mark.parametrize(
+    "command",
+    [
+        "href",
+        "unicode",
+        "class",
+        "style",
+        "cssId",
+        "require",
+        "mmlToken",
+        "bbox",
+        "def",
+        "newcommand",
+        "let",
+        "DeclareMathOperator",
+        "raise",
+        "toggle",
+    ],
+)
 def test_a_formula_commands_nothing_but_mathematics(command):
     """A formula that would link, style, load or redefine is shown as code."""
     tex = f"\\text{{a}}\\{command}{{javascript:x}}{{y}}"
@@ -236,7 +315,10 @@ def test_code_names_its_language_and_keeps_its_text():
     """The head of a block of code names the language; the code is all there, in the colours of the editor."""
     page = check(render('```python title="x"\nif a < "b":  # c\n    pass\n```'))
     assert page.words == 'pythonif a < "b":  # c\n    pass\n'
-    assert {attrs.get("style") for tag, attrs in page.elements if tag in ("b", "i")} == {"color:var(--lk-k)", "color:var(--lk-c)"}
+    assert {attrs.get("style") for tag, attrs in page.elements if tag in ("b", "i")} == {
+        "color:var(--lk-k)",
+        "color:var(--lk-c)",
+    }
 
 
 @pytest.mark.parametrize("info", ["mermaid", "nosuch", "<script>", "text", ""])

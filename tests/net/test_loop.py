@@ -90,8 +90,6 @@ print(sum(thread.name == "lk_notebook" for thread in threading.enumerate()))
         "str(llm('hi'))",
         "reply = llm('hang'); next(iter(reply))",
         "reply = llm('hang')",
-        "reply = llm('hang'); next(iter(reply)); reply.stop()",
-        "reply = llm('hang'); next(iter(reply)); reply.stop(); reply.wait()",
         "threading.Thread(target=lambda: llm('hang').wait(), daemon=True).start(); time.sleep(0.3)",
     ],
 )  # fmt: skip
