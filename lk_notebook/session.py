@@ -113,7 +113,7 @@ class Session:
 
     def _same(self, cell: Setup) -> bool:
         default = self.defaults.model
-        return default is not None and _full(cell) == default
+        return default is not None and (cell.model == default or _full(cell) == default)
 
 
 def _full(setup: Setup) -> str | None:

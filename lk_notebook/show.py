@@ -153,4 +153,4 @@ def _print(reply: Reply, turn: Callable[[], None]) -> None:
             break
         else:
             turn()
-    sys.stdout.write(("\n" if start else "") + footer.footer_text(facts(reply)) + "\n")
+    sys.stdout.write(("\n\n" if start else "") + footer.footer_text(facts(reply)) + "\n")

@@ -122,7 +122,7 @@ def _through_pillow(name: str, data: bytes, problem: str) -> Sent:
         raise PromptError(problem, mend)
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore", pillow.DecompressionBombWarning)  # the user named it; it is only large
+            warnings.simplefilter("ignore")  # of odd data, and of many pixels: the user named it
             with pillow.open(io.BytesIO(data)) as image:
                 sent = _encoded(name, image)
     except pillow.DecompressionBombError as error:

@@ -10,6 +10,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal, TypeGuard
 
+from lk_notebook.core.figures import count, dollars, seconds, short
 from lk_notebook.core.text import clean, escape
 from lk_notebook.core.values import Usage
 
@@ -118,29 +119,29 @@ def _parts(facts: Facts) -> Iterator[str]:
     if facts.state == "waiting" and facts.ttft is None:
         yield "waiting for the first token"
     if _is_known(facts.ttft):
-        yield f"first token {_seconds(facts.ttft)}"
+        yield f"first token {seconds(facts.ttft)}"
     if _is_known(facts.tokens_per_second) and facts.tokens_per_second > 0:
-        yield f"{_short(facts.tokens_per_second)} tok/s"
+        yield f"{short(facts.tokens_per_second)} tok/s"
     if facts.usage is not None and (tokens := _tokens(facts.usage)):
         yield tokens
     if _is_known(facts.cost):
-        yield _dollars(facts.cost)
+        yield dollars(facts.cost)
     if facts.turns:
-        yield f"{_count(facts.turns)} {'turn' if facts.turns == 1 else 'turns'} remembered"
+        yield f"{count(facts.turns)} {'turn' if facts.turns == 1 else 'turns'} remembered"
 
 
 def _tokens(usage: Usage) -> str:
     """Tokens in and out, with the parts of them that were told apart."""
     of_these = [
-        f"{_count(count)} {name}"
-        for count, name in ((usage.cached_tokens, "cached"), (usage.reasoning_tokens, "reasoning"))
-        if count
+        f"{count(tokens)} {name}"
+        for tokens, name in ((usage.cached_tokens, "cached"), (usage.reasoning_tokens, "reasoning"))
+        if tokens
     ]
     aside = f" ({', '.join(of_these)})" if of_these else ""
     if usage.prompt_tokens:
-        return f"{_count(usage.prompt_tokens)} → {_count(usage.completion_tokens)} tokens{aside}"
+        return f"{count(usage.prompt_tokens)} → {count(usage.completion_tokens)} tokens{aside}"
     if usage.completion_tokens:
-        return f"{_count(usage.completion_tokens)} {'token' if usage.completion_tokens == 1 else 'tokens'} out{aside}"
+        return f"{count(usage.completion_tokens)} {'token' if usage.completion_tokens == 1 else 'tokens'} out{aside}"
     return ""
 
 
@@ -152,24 +153,3 @@ def _name(text: str, limit: int = _LONGEST) -> str:
 
 def _is_known(value: float | None) -> TypeGuard[float]:
     return value is not None and math.isfinite(value) and value >= 0
-
-
-def _count(value: int) -> str:
-    return f"{value:,}".replace(",", " ")
-
-
-def _short(value: float) -> str:
-    return _count(round(value)) if value >= 10 else f"{value:.1f}"
-
-
-def _seconds(value: float) -> str:
-    return f"{value:.2f} s" if value < 10 else f"{value:.1f} s"
-
-
-def _dollars(value: float) -> str:
-    """A price to two figures, or to the cent: what a call costs is mostly far below it."""
-    if value >= 1:
-        return f"${value:,.2f}".replace(",", " ")
-    if value < 1e-7:
-        return "$0" if value == 0 else "<$0.0000001"
-    return f"${value:.{1 - math.floor(math.log10(value))}f}"

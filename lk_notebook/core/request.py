@@ -64,10 +64,10 @@ def build(call: Call, account: Account) -> Prepared:
         body["response_format"] = dict(call.response_format)
     body |= extra
     body |= own_body
-    headers = {k: str(v) for k, v in own_headers.items() if k.lower() not in _OURS}
-    headers |= account.headers
-    headers |= _livekit_headers(call, account)
-    headers |= {"Content-Type": "application/json", "Accept": "text/event-stream, application/json"}
+    ours = {**account.headers, **_livekit_headers(call, account)}
+    ours |= {"Content-Type": "application/json", "Accept": "text/event-stream, application/json"}
+    taken = _OURS.union(name.lower() for name in ours)  # names of headers have no case: none is sent twice
+    headers = {k: str(v) for k, v in own_headers.items() if k.lower() not in taken} | ours
     return Prepared(_url(account, model, own_query), headers, body, notes)
 
 

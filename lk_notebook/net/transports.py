@@ -36,10 +36,19 @@ class _Words(httpx.AsyncByteStream):
     async def __aiter__(self) -> AsyncIterator[bytes]:
         words = re.findall(r"\S+\s*|\s+", self._script.text)
         yield self._chunk({"role": "assistant", "content": ""})
+        if self._script.call is not None:
+            name, arguments = self._script.call
+            call = {
+                "index": 0,
+                "id": "call_demo",
+                "type": "function",
+                "function": {"name": name, "arguments": arguments},
+            }
+            yield self._chunk({"tool_calls": [call]})
         for word in words:
             await asyncio.sleep(self._script.pause)
             yield self._chunk({"content": word})
-        yield self._chunk({}, "stop")
+        yield self._chunk({}, "tool_calls" if self._script.call else "stop")
         count = {"prompt_tokens": self._script.prompt_words, "completion_tokens": len(words)}
         yield self._event({"choices": [], "usage": {**count, "total_tokens": sum(count.values())}})
         yield b"data: [DONE]\n\n"

@@ -185,6 +185,9 @@ def test_a_servers_own_tools_go_into_extra_body():
 class Odd:
     """A value of the notebook that is no JSON."""
 
+    def __repr__(self):
+        return "Odd()"  # the name of a test is the same in every process
+
 
 @pytest.mark.parametrize(
     "value",

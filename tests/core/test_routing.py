@@ -6,9 +6,8 @@ from lk_notebook.core.routing import DEFAULT_MODEL, DEMO, route
 from lk_notebook.core.values import Account, Setup
 from lk_notebook.errors import ConfigurationError
 
-LIVEKIT, OPENAI, AZURE, GROQ, BASETEN, CEREBRAS = (
-    Account(kind, kind, f"https://{kind}.example/v1") for kind in ("livekit", "openai", "azure", "groq", "baseten", "cerebras")
-)  # fmt: skip
+KINDS = ("livekit", "openai", "azure", "groq", "baseten", "cerebras")
+LIVEKIT, OPENAI, AZURE, GROQ, BASETEN, CEREBRAS = (Account(kind, kind, f"https://{kind}.example/v1") for kind in KINDS)
 URL = Account("localhost:8000", "url", "http://localhost:8000/v1")
 OSS, MINI = "openai/gpt-oss-120b", "openai/gpt-4.1-mini"
 
