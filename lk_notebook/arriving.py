@@ -158,6 +158,11 @@ class Arriving:
         return Usage(*(sum(getattr(usage, each.name) for usage in told) for each in fields(Usage)))
 
     @property
+    def counted(self) -> Usage | None:
+        """The tokens of the last round alone: how long the history was, not what was billed."""
+        return self._answer.usage
+
+    @property
     def ttft(self) -> float | None:
         """Seconds from sending to the first output."""
         return None if self._first is None else self._first - self._sent
@@ -197,7 +202,7 @@ class Arriving:
             self._texts[kind].add(str(text))
         self.steps, self._said = list(cut.steps), list(cut._said)
         self._before = [*cut._before, cut._answer]
-        self.asked, self.remembered = cut.asked, cut.remembered
+        self.asked, self.remembered, self.stale = cut.asked, cut.remembered, cut.stale
 
     # How it comes -----------------------------------------------------------------------------------------------
 
@@ -233,6 +238,11 @@ class Arriving:
         """The next try starts in so many seconds."""
         self.retrying = (error, time.monotonic() + seconds, tries_left)
         self.notify()
+
+    def on_note(self, note: str) -> None:
+        """Something the user should know."""
+        if note not in self.notes:
+            self.notes.append(note)
 
     def on_calls(self) -> tuple[list[Ran], Message]:
         """The model wants tools: the round begins. Gives the calls, and the message that asked for them."""

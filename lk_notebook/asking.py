@@ -7,12 +7,13 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from lk_notebook import tools
-from lk_notebook.core.values import Account, Call
+from lk_notebook.core.routing import Route
+from lk_notebook.core.values import Call
 from lk_notebook.desk import Interrupted
 from lk_notebook.errors import BadRequestError, LkError, ProtocolError, SchemaError
 
 if TYPE_CHECKING:
-    from lk_notebook.net.client import Client, Limits
+    from lk_notebook.net.client import Limits
     from lk_notebook.reply import Reply
     from lk_notebook.tools import Offer
 
@@ -20,12 +21,12 @@ if TYPE_CHECKING:
 MOST_ROUNDS = 10
 
 
-async def ask(reply: Reply, call: Call, accounts: tuple[Account, ...], limits: tuple[float, int], offer: Offer) -> None:
+async def ask(reply: Reply, call: Call, route: Route, limits: tuple[float, int], offer: Offer) -> None:
     """Asks, and ends the reply however it ends: whatever is raised on the way stands in `reply.error`."""
     try:
         from lk_notebook.net import client  # noqa: PLC0415 - brings httpx and aiohttp: when first asked
 
-        await _rounds(reply, call, accounts, client.Limits(*limits), offer)
+        await _rounds(reply, call, route, client.Limits(*limits), offer)
         if offer.parse is not None:
             reply.parsed = _read(reply, offer)
     except asyncio.CancelledError:
@@ -43,12 +44,12 @@ async def ask(reply: Reply, call: Call, accounts: tuple[Account, ...], limits: t
         reply.end("done")
 
 
-async def _rounds(reply: Reply, call: Call, accounts: tuple[Account, ...], limits: Limits, offer: Offer) -> None:
-    from lk_notebook.net import client  # noqa: PLC0415 - as above
+async def _rounds(reply: Reply, call: Call, route: Route, limits: Limits, offer: Offer) -> None:
+    from lk_notebook.net import attempts  # noqa: PLC0415 - as above
 
-    shared: Client = await client.shared()
+    asker = await attempts.shared()
     for _ in range(MOST_ROUNDS + 1):
-        await shared.ask(call, accounts, limits, reply)
+        await asker.ask(call, route, limits, reply)
         if not offer.tools or not reply.wants_tools:
             return
         if len(reply.steps) == MOST_ROUNDS:
@@ -57,7 +58,8 @@ async def _rounds(reply: Reply, call: Call, accounts: tuple[Account, ...], limit
         messages = [asked, *await tools.run(ran, offer, reply.notify)]
         reply.on_results(messages)
         call = replace(call, messages=[*call.messages, *messages])
-        accounts = tuple(sorted(accounts, key=lambda account: account.name != reply.account))  # stay with who answered
+        whom = tuple(account for account in route.accounts if account.name == reply.account)
+        route = replace(route, accounts=whom, fixed=True)  # the conversation stays with who answered
     raise ProtocolError(
         f"The model called tools {MOST_ROUNDS} times without coming to an answer.", "Ask more narrowly, or offer fewer."
     )

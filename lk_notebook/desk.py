@@ -75,6 +75,11 @@ class Desk:
         if threading.current_thread() is threading.main_thread():
             self._home = asyncio._get_running_loop() or self._home  # noqa: SLF001 - no public form that does not raise
 
+    @property
+    def waited_for(self) -> bool:
+        """Whether a job waits: what it may hold up should be done before."""
+        return bool(self._jobs)
+
     def put(self, job: Job) -> None:
         """Hands in a job; whoever comes first does it."""
         self._jobs.append(job)

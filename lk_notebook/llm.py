@@ -175,7 +175,7 @@ class LLM:
         reply.again = lambda cut: self._go_on(cut, carried, extra_kwargs)
         if cut is not None:
             reply.go_on_from(cut)
-        return reply.start(asking.ask(reply, call, route.accounts, (self.timeout, self.max_retries), offer))
+        return reply.start(asking.ask(reply, call, route, (self.timeout, self.max_retries), offer))
 
     def _go_on(self, cut: Reply, carried: Carried, extra_kwargs: Mapping[str, Any] | None) -> Reply:
         messages = [*cut.asked, *cut.turn, {"role": "user", "content": GO_ON}]

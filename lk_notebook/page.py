@@ -45,12 +45,16 @@ class Page:
 
     def html(self) -> str:
         """The whole reply as safe HTML; sealed once it has ended."""
+        return self.content() + redact(footer.footer_html(facts(self._reply)))
+
+    def content(self, *, thoughts: bool = True) -> str:
+        """The reply without its footer, and without its thoughts where they would tell whose they are."""
         reply, parts = self._reply, []
         text = thought = 0
         for i, step in enumerate((*reply.steps, None)):
             ends = (None, None) if step is None else (step.text, step.reasoning)
             open_ended = step is None and reply.state not in ENDED
-            if thinking := reply.thought(thought, ends[1]):
+            if thoughts and (thinking := reply.thought(thought, ends[1])):
                 title = "Thinking…" if open_ended and reply.size == text else "Thought"
                 parts.append(footer.fold_html(title, thinking))
             parts.append(self._body(i, text, ends[0], final=not open_ended))
@@ -59,7 +63,6 @@ class Page:
                 parts += map(_folded, step.ran)
         if refusal := reply.refusal:
             parts.append(_plain(refusal))
-        parts.append(footer.footer_html(facts(reply)))
         return redact("".join(parts))
 
     def bundle(self) -> dict[str, str]:

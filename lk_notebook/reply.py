@@ -43,6 +43,7 @@ class Reply(Arriving):
         super().__init__(call, accounts, notes)
         self.drawn_in: int | None = None  # the execution that drew it last
         self.again: Callable[[Reply], Reply] | None = None  # goes on with it
+        self.remember: Callable[[Reply], None] | None = None  # its chat: a reply that goes on takes its place there
         self.redraw: Callable[[], None] | None = None  # draws it anew where it stands on the page
         self._work: concurrent.futures.Future[None] | None = None
 
@@ -69,7 +70,11 @@ class Reply(Arriving):
                 "There is nothing to go on with: " + ("the answer is complete." if self.size else "no text came."),
                 "Ask again.",
             )
-        return self.again(self)
+        whole = self.again(self)
+        whole.remember = self.remember
+        if self.remember is not None:
+            self.remember(whole)
+        return whole
 
     def wait(self, timeout: float | None = None) -> Reply:
         """This reply, ended, or as it stands after `timeout` seconds; never raises the reply's own error."""

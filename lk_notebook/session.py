@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 from lk_notebook.core import catalogue
 from lk_notebook.core.chats import MAIN, Chat, Key, Turn
-from lk_notebook.core.values import Setup
-from lk_notebook.errors import ConfigurationError
+from lk_notebook.core.values import Message, Setup
+from lk_notebook.errors import ConfigurationError, LkError
 from lk_notebook.llm import LLM, Carried
 from lk_notebook.reply import Reply
 
@@ -34,6 +36,7 @@ class Session:
     defaults: Setup = field(default_factory=Setup)
     aliases: dict[str, Setup] = field(default_factory=dict)
     chats: dict[str, Chat] = field(default_factory=dict)
+    votes: list[dict[str, Any]] = field(default_factory=list)  # of blind comparisons: prompt, models, chosen
 
     def use(self, setup: Setup, alias: str | None = None) -> Setup:
         """Makes these words the defaults from here on, or an alias, which changes no default.
@@ -83,15 +86,25 @@ class Session:
         system = whole.system if cell.model in self.aliases else cell.system  # an alias names its own
         messages = chat.history(place.key, system, default=whole.system)
         messages = [*messages, {"role": "user", "content": prompt}]
-        last = before[-1].said.usage if before else None
+        last = before[-1].said.counted if before and not before[-1].said.stale else None
         reply = llm(whole).ask(messages, replace(carried or Carried(), last=last))
         reply.remembered = len(before)
-        for name, other in self.chats.items():
-            if name != place.chat:
-                other.turns = [turn for turn in other.turns if turn.key != place.key]
+        left = [other for name, other in self.chats.items() if name != place.chat]
+        later = [turn for other in left for turn in other.drop(*place.key, place.key[1])]
         self.chats[place.chat] = chat
-        later = chat.put(Turn(place.key, reply.asked[-1], reply, system))
+        turn = Turn(place.key, reply.asked[-1], reply, system)
+        reply.remember = lambda whole: setattr(turn, "said", whole)
+        later += chat.put(turn)
         return reply, [turn.said for turn in later if isinstance(turn.said, Reply)]
+
+    def ask_all(self, cells: Sequence[Setup], prompt: str, carried: Carried) -> list[tuple[Setup, Reply | LkError]]:
+        """Asks several the same at once, outside of any chat; who cannot be asked has the error that says why.
+
+        Raises:
+            ConfigurationError: a model is unknown; nobody was asked.
+        """
+        setups = [replace(whole, model=_full(whole)) for whole in map(self.settle, cells)]
+        return [(setup, self._aside(setup, prompt, carried)) for setup in setups]
 
     def go_on(self, chat: str) -> Reply:
         """Goes on with the last answer of a chat, where it was cut; the whole takes the place of the cut one.
@@ -103,13 +116,19 @@ class Session:
         turn = next((turn for turn in reversed(turns) if turn.counts), None)
         if turn is None or not isinstance(turn.said, Reply):
             raise ConfigurationError(f"The chat {chat} has no answer to go on with.", "Ask something first.")
-        turn.said = reply = turn.said.continue_()
-        return reply
+        return turn.said.continue_()
 
-    def cell_ended(self, cell: str, asked: int) -> None:
-        """A cell has run, and asked so often: turns of an earlier run beyond that are gone."""
-        for chat in self.chats.values():
-            chat.drop(cell, asked)
+    def cell_ended(self, cell: str, asked: int) -> list[Reply]:
+        """A cell has run, and asked so often: turns of an earlier run beyond that are gone. Gives the stale replies."""
+        later = [turn for chat in self.chats.values() for turn in chat.drop(cell, asked)]
+        return [turn.said for turn in later if isinstance(turn.said, Reply)]
+
+    def _aside(self, setup: Setup, prompt: str, carried: Carried) -> Reply | LkError:
+        system: list[Message] = [{"role": "system", "content": setup.system}] if setup.system else []
+        try:
+            return llm(setup).ask([*system, {"role": "user", "content": prompt}], carried)
+        except LkError as error:
+            return error.with_traceback(None)
 
     def _same(self, cell: Setup) -> bool:
         default = self.defaults.model

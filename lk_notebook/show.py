@@ -79,12 +79,18 @@ def watch(sight: Sight) -> None:
     if handle is not None:
         for reply in sight.replies:
             reply.redraw = lambda: handle.update(sight.bundle(), raw=True)
+    due = time.monotonic()
+
+    def draw_now() -> None:
+        nonlocal due
+        if live and sight.news():
+            due = _update(handle, sight)
+
     try:
-        with _watch(sight.replies) as turn:
-            due = time.monotonic()
+        with _watch(sight.replies, draw_now) as turn:
             while any(reply.state not in ENDED for reply in sight.replies):
-                if live and time.monotonic() >= due and sight.news():
-                    due = _update(handle, sight)
+                if time.monotonic() >= due:
+                    draw_now()
                 turn()
     finally:
         if handle is None:
@@ -94,8 +100,8 @@ def watch(sight: Sight) -> None:
 
 
 @contextlib.contextmanager
-def _watch(replies: Sequence[Reply]) -> Iterator[Callable[[], None]]:
-    """A turn of waiting: for news of any reply, for what must be done in this thread, for ■.
+def _watch(replies: Sequence[Reply], before: Callable[[], None] = lambda: None) -> Iterator[Callable[[], None]]:
+    """A turn of waiting: for news of any reply, for what must be done in this thread (`before` it), for ■.
 
     Raises:
         Stopped: ■ was pressed, and ended one of them.
@@ -106,9 +112,11 @@ def _watch(replies: Sequence[Reply]) -> Iterator[Callable[[], None]]:
             stack.enter_context(reply.woken(woken))
 
         def turn() -> None:
+            if desk.waited_for:  # a tool may take long: what led to it is seen before
+                before()
+                desk.serve(seen)
             woken.wait(TICK)
             woken.clear()
-            desk.serve(seen)
             if seen.pressed:
                 for reply in replies:
                     reply.stop()

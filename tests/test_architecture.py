@@ -11,7 +11,7 @@ from typing import NamedTuple
 import pytest
 
 TOP = Path(__file__).resolve().parents[1] / "lk_notebook"
-MIDDLE = {"llm", "reply", "show", "table", "session"}
+MIDDLE = {path.stem for path in TOP.glob("*.py")} - {"errors", "inference", "__init__", "__main__"}  # llm, reply, …
 BELOW = {"errors", "core", "net", "inference"} | MIDDLE
 KNOWS = {  # a room -> the rooms it may import; its own is always among them
     "errors": set(),
@@ -25,10 +25,7 @@ KNOWS = {  # a room -> the rooms it may import; its own is always among them
     "__main__": BELOW | {"magics", "widgets", ""},
 }
 EXCEPTIONS = {
-    (
-        "errors",
-        "lk_notebook.core.values.redact",
-    ),  # an error strikes keys out when it is shown, and values raises errors
+    ("errors", "lk_notebook.core.values.redact"),  # errors strike keys out when shown, values raise errors
     ("net.client", "lk_notebook.__version__"),  # a request says which version sends it
 }
 GUESTS = {  # a foreign package -> the modules that may name it at all, or all that start so
@@ -38,6 +35,10 @@ GUESTS = {  # a foreign package -> the modules that may name it at all, or all t
     "jwt": ("net.",),
     "subprocess": ("net.", "__main__"),
     "markdown_it": ("core.render", "core.markdown"),
+    "pygments": ("core.highlight.",),
+    "pydantic": ("core.",),
+    "pydantic_core": ("core.",),
+    "nest_asyncio2": ("desk.",),
 }
 PURE = ("asyncio", "httpx", "IPython", "multiprocessing", "os", "random", "socket", "subprocess", "threading", "time")
 HEAVY = ("PIL", "dask", "distributed", "livekit", "matplotlib", "nest_asyncio2", "numpy", "pandas", "tqdm")

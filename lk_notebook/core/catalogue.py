@@ -200,7 +200,7 @@ def own_id(model_id: str, kind: str) -> str | None:
     rewrite = _UNKNOWN_THERE.get(kind)
     if rewrite is None:
         return model_id
-    model = _by_id().get(model_id.casefold()) or (find(model_id) if "/" not in model_id else None)
+    model = find(model_id)
     if model is None or model.own_ids is None:
         return rewrite(model_id)
     if kind not in model.own_ids:

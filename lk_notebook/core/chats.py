@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
@@ -28,8 +29,8 @@ class Said(Protocol):
         """What it added to the history."""
 
     @property
-    def usage(self) -> Usage | None:
-        """Its tokens."""
+    def counted(self) -> Usage | None:
+        """The tokens of its last request and response: how long the history was."""
 
 
 @dataclass(slots=True)
@@ -37,7 +38,7 @@ class Told:
     """A reply out of a file."""
 
     turn: list[Message]
-    usage: Usage | None = None
+    counted: Usage | None = None
     stale: bool = False
 
 
@@ -92,25 +93,34 @@ class Chat:
         at = self._at(turn.key)
         replaces = at < len(self.turns) and self.turns[at].key == turn.key
         self.turns[at : at + replaces] = [turn]
-        later = [each for each in self.turns[at + 1 :] if each.counts]
-        for each in later:
-            each.said.stale = True
-        return later
+        return _stale(self.turns[at + 1 :])
 
     def start(self, key: Key) -> None:
         """Starts anew at this cell; where it is the first one already, its turn is only asked again."""
         if not (self.turns and self.turns[0].key == key):
             self.turns.clear()
 
-    def drop(self, cell: str, first: int) -> None:
-        """Forgets the cell's turns from its `first` on: its last run did not ask them."""
-        self.turns = [turn for turn in self.turns if turn.key[0] != cell or turn.key[1] < first]
+    def drop(self, cell: str, first: int, last: float = math.inf) -> list[Turn]:
+        """Forgets the cell's turns from its `first` on: its last run did not ask them here. Gives the later ones."""
+        gone = [turn.key[0] == cell and first <= turn.key[1] <= last for turn in self.turns]
+        at = next((i for i, turn in enumerate(self.turns) if gone[i] and turn.counts), len(self.turns))
+        later = _stale([turn for i, turn in enumerate(self.turns) if i > at and not gone[i]])
+        self.turns = [turn for i, turn in enumerate(self.turns) if not gone[i]]
+        return later
 
     def _at(self, key: Key) -> int:
         """Where the cell's turn stands, or would: behind the cell's earlier ones, else at the end."""
         cell, number = key
         own = [(i, turn.key[1]) for i, turn in enumerate(self.turns) if turn.key[0] == cell]
         return next((i for i, n in own if n >= number), own[-1][0] + 1 if own else len(self.turns))
+
+
+def _stale(turns: Sequence[Turn]) -> list[Turn]:
+    """Marks them as built on what has changed; gives those that said something."""
+    later = [turn for turn in turns if turn.counts]
+    for turn in later:
+        turn.said.stale = True
+    return later
 
 
 def check_window(model: str, messages: Sequence[Message], last: Usage | None) -> None:
@@ -126,7 +136,9 @@ def check_window(model: str, messages: Sequence[Message], last: Usage | None) ->
     if known is None or known.context_window is None:
         return
     size = sum(len(text_of(message)) for message in (messages[-1:] if last else messages))
-    tokens = size // CHARACTERS_PER_TOKEN + (last.prompt_tokens + last.completion_tokens if last else 0)
+    tokens = size // CHARACTERS_PER_TOKEN
+    if last:  # its thoughts are not sent again
+        tokens += last.prompt_tokens + last.completion_tokens - last.reasoning_tokens
     if tokens > known.context_window:
         raise ConfigurationError(
             f"This chat has at least {tokens} tokens; {model} takes {known.context_window}.",
@@ -144,9 +156,7 @@ def text_of(message: Message) -> str:
 
 def to_json(chat: Chat) -> dict[str, Any]:
     """A chat as plain values, to be saved."""
-    turns = [
-        {"system": turn.system, "asked": turn.asked, "said": turn.said.turn} for turn in chat.turns if turn.counts
-    ]
+    turns = [{"system": turn.system, "asked": turn.asked, "said": turn.said.turn} for turn in chat.turns if turn.counts]
     return {"lk_notebook": 1, "turns": turns}
 
 

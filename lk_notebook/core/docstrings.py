@@ -36,10 +36,8 @@ _NUMPY_TITLES = (
 _NUMPY = re.compile(rf"^(?:({_NUMPY_TITLES})[ \t]*\n-{{3,}}[ \t]*$|\.\.\s*deprecated\s*::)", re.MULTILINE)
 _NUMPY_ARGUMENTS = re.compile(r"(?:Other )?(?:Param|Arg|Receive|Attribute)")
 _SPHINX_ARGUMENTS = ("param", "parameter", "arg", "argument", "attribute", "key", "keyword")
-_SPHINX_OTHER = r"returns?|yields?|raises?|except|exception|r?type|deprecated|deprecation|examples?|meta|var"
-_SPHINX = re.compile(
-    rf"^:((?:{'|'.join(_SPHINX_ARGUMENTS)}|{_SPHINX_OTHER})\b[^:\n]*):(.*?)(?=^:|\Z)", re.DOTALL | re.MULTILINE
-)
+_SPHINX_FIELDS = re.compile("^:", re.MULTILINE)
+_SPHINX = re.compile(r"^:(.*?):(.*?)(?=^:|\Z)", re.DOTALL | re.MULTILINE)
 _TYPED = re.compile(r"\s*(.+?)\s*\(.*\S\s*\)")
 
 
@@ -109,10 +107,10 @@ def _sphinx(text: str) -> _Reading:
     entries, arguments = 0, {}
     for match in _SPHINX.finditer(text):
         words = match[1].split()
-        entries += words[0] not in ("type", "rtype")
+        entries += words[:1] not in (["type"], ["rtype"])
         if len(words) in (2, 3) and words[0] in _SPHINX_ARGUMENTS:
             arguments[words[-1]] = _joined(match[2].strip())
-    return _Reading(_start(text, _SPHINX), entries, arguments)
+    return _Reading(_start(text, _SPHINX_FIELDS), entries, arguments)
 
 
 def _start(text: str, titles: re.Pattern[str]) -> int:

@@ -7,11 +7,12 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
+from lk_notebook.core.formats import fences
 from lk_notebook.errors import SchemaError
 
-# The closing fence stands on a line of its own, so that one inside a JSON text does not end it.
-_FENCE = re.compile(r"^[ \t]*(`{3,}|~{3,})[ \t]*([^\s`]*)[^\n`]*\n(.*?)^[ \t]*\1[ \t\r]*$", re.DOTALL | re.MULTILINE)
-_OPENING = re.compile(r"[{\[]")
+# So JSON goes on after a bracket; braces of LaTeX and of code mostly do not.
+_OPENING = re.compile(r"""\{(?=\s*["}])|\[(?=\s*[\[{"\d\-tfnNI\]])""")
+_MOST = 1_000  # openings tried in prose: each that fails costs a walk through the text
 _JSON = json.JSONDecoder(strict=False)  # models put bare line breaks into their strings
 
 
@@ -39,12 +40,15 @@ def candidates(text: str) -> Iterator[Any]:
     if whole:
         yield whole[0]
         return
-    fences = sorted(_FENCE.finditer(text), key=lambda fence: not fence[2].lower().startswith("json"))
-    for fence in fences:
-        found, _ = _decoded(fence[3].strip(), 0, whole=True)
+    marked = fences(text) if "```" in text or "~~~" in text else []
+    for fence in sorted(marked, key=lambda fence: not fence.language.startswith("json")):
+        found, _ = _decoded(fence.code.strip(), 0, whole=True)
         yield from found
     at = 0
-    while opening := _OPENING.search(text, at):
+    for _ in range(_MOST):
+        opening = _OPENING.search(text, at)
+        if opening is None:
+            return
         found, at = _decoded(text, opening.start())
         yield from found
 
@@ -62,17 +66,18 @@ def _decoded(text: str, start: int, *, whole: bool = False) -> tuple[list[Any], 
 
 
 def _fault(text: str) -> str:
-    opening = _OPENING.search(text)
-    if not text.strip():
-        return "it is empty"
+    """Why the text holds no JSON, told of the first bracket in it."""
+    opening = re.search(r"[{\[]", text)
     if opening is None:
-        return "it holds no object or list"
+        return "it holds no object or list" if text.strip() else "it is empty"
     try:
         _JSON.raw_decode(text, opening.start())
     except json.JSONDecodeError as error:
         if error.pos >= len(text.rstrip()) or error.msg.startswith("Unterminated string"):
             return "it ends before its JSON does"
         return f"line {error.lineno}, column {error.colno}: {error.msg[:1].lower()}{error.msg[1:]}"
-    except (ValueError, RecursionError) as error:
-        return f"{error}"
+    except RecursionError:
+        return "it is nested too deeply"
+    except ValueError as error:
+        return str(error).partition(";")[0]
     return "it holds none"

@@ -37,7 +37,10 @@ _POLICY = (
 _FILL = "<style>html,body{margin:0;height:100%;overflow:hidden}</style>"
 _INERT = '<base target="_blank">'  # a new tab is not allowed, so a click on a link does nothing
 _LINK = re.compile(r"<link(?=[\s/>])", re.IGNORECASE)  # `rel="preconnect"` connects, whatever the policy says
-_OUTER = "width:100%;height:420px;resize:vertical;border:1px solid var(--jp-border-color2,#e0e0e0);background:#fff"
+_OUTER = (
+    "box-sizing:border-box;width:100%;height:420px;resize:vertical;"
+    "border:1px solid var(--jp-border-color2,#e0e0e0);background:#fff"
+)
 _INNER = "display:block;width:100%;height:100%;border:0;color-scheme:light"
 
 _LONGEST_JSON = 20_000  # characters

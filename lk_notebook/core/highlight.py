@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import html
 import re
+from collections.abc import Iterator
 from functools import cache
 
 from pygments.lexer import Lexer
@@ -12,7 +13,11 @@ from pygments.token import Token, _TokenType
 
 from lk_notebook.core.text import clean, plain
 
-_LONGEST = 40_000  # characters; longer code is shown without colours, so that no reply holds the kernel up
+# Many lexers take time that grows with the square of the text, some with that of a run of one character. So that no
+# reply holds the kernel up, code is coloured in parts; long code, long lines and odd runs stay plain. In characters.
+_LONGEST, _PART = 40_000, 2_500
+_RUN = re.compile(r"(.)\1{99}|\s{100}", re.DOTALL)
+_JOINT = re.compile(r"(?<=\n\n)(?=\S)")
 _LANGUAGE = re.compile(r"[\w+#.\-]{1,40}")
 
 # JupyterLab 4 brings no style for Pygments' classes, so each box names the theme's own colours once, by short names.
@@ -93,9 +98,13 @@ def coloured(code: str, name: str) -> str:
         '<b style="color:var(--lk-k)">if </b><span style="color:var(--lk-n)">1</span>:'
     """
     code = clean(code)
-    lexer = _lexer(name.lower()) if name and len(code) <= _LONGEST else None
+    lexer = _lexer(name.lower()) if name and len(code) <= _LONGEST and not _RUN.search(code) else None
     if lexer is None:
         return plain(code)
+    return "".join(_coloured(part, lexer) if len(part) <= _PART else plain(part) for part in _parts(code))
+
+
+def _coloured(code: str, lexer: Lexer) -> str:
     tokens = list(lexer.get_tokens(code))
     if "".join(value for _, value in tokens) != code:
         return plain(code)  # some lexers drop what they do not expect
@@ -109,6 +118,20 @@ def coloured(code: str, name: str) -> str:
         text += value
     out.append(_span(kind, text))
     return "".join(out)
+
+
+def _parts(code: str) -> Iterator[str]:
+    """The code cut between blocks if that can be, else at an empty line, else between lines."""
+    start = 0
+    while len(code) - start > _PART:
+        end = start + _PART
+        joints = [joint.start() for joint in _JOINT.finditer(code, start + 1, end)]
+        cut = joints[-1] if joints else code.rfind("\n\n", start, end) + 2
+        cut = cut if cut > start + 1 else code.rfind("\n", start, end) + 1
+        cut = cut if cut > start else code.find("\n", end) + 1 or len(code)
+        yield code[start:cut]
+        start = cut
+    yield code[start:]
 
 
 def _span(kind: str, text: str) -> str:

@@ -100,7 +100,7 @@ class Renderer:
         >>> renderer = Renderer()
         >>> renderer.feed("Some **bo"); renderer.flush()
         [{'o': 'tail', 'i': '', 'h': '<p>Some <strong>bo</strong></p>'}]
-        >>> renderer.feed("ld**\n\nNext"); renderer.flush()[0]
+        >>> renderer.feed("ld**\n\nNext\n"); renderer.flush()[0]
         {'o': 'add', 'h': '<p>Some <strong>bold</strong></p>'}
         >>> renderer.flush(final=True)[-1], renderer.html
         ({'o': 'add', 'h': '<p>Next</p>'}, '<p>Some <strong>bold</strong></p><p>Next</p>')

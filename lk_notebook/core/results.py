@@ -41,9 +41,16 @@ def _text(value: Any) -> str:
     if table is not None:
         return table
     try:
-        plain = to_jsonable_python(value, fallback=_plain, inf_nan_mode="strings")
+        plain = to_jsonable_python(value, fallback=_plain)
         return plain if isinstance(plain, str) else json.dumps(plain, ensure_ascii=False)
-    except (ValueError, TypeError, RecursionError):  # it holds itself, or bytes that are no text
+    except (ValueError, TypeError, RecursionError):  # pandas' NaT, bytes that are no text, a list in itself
+        return _rougher(value)
+
+
+def _rougher(value: Any) -> str:
+    try:
+        return json.dumps(value, default=_plain, ensure_ascii=False) if isinstance(value, list | dict) else str(value)
+    except (ValueError, TypeError, RecursionError):
         return str(value)
 
 

@@ -29,6 +29,8 @@ class Route:
     provider: str | None
     accounts: tuple[Account, ...]
     notes: tuple[str, ...] = ()
+    fixed: bool = False  # a named provider or account is asked even while it rests, and never fails over
+    passed: tuple[tuple[str, str], ...] = ()  # accounts that are no candidates, and why
 
 
 def route(setup: Setup, accounts: Sequence[Account], *, named: Account | None = None, missing: str = "") -> Route:
@@ -64,7 +66,7 @@ def route(setup: Setup, accounts: Sequence[Account], *, named: Account | None = 
 def _demo(setup: Setup) -> Route:
     if setup.model not in (None, DEMO_MODEL):
         raise ConfigurationError(f"There is no built-in model {setup.model}.", f"The built-in one is {DEMO_MODEL}.")
-    return Route(DEMO_MODEL, None, (DEMO,))
+    return Route(DEMO_MODEL, None, (DEMO,), fixed=True)
 
 
 def _at(setup: Setup, account: Account) -> Route:
@@ -86,7 +88,7 @@ def _at(setup: Setup, account: Account) -> Route:
                 f"Leave out -p, or name the account of {provider} with -a.",
             )
         notes = (f"provider={provider} was left out: {account.name} is one provider.",)
-    return Route(model, provider if account.kind == "livekit" else None, (account,), notes)
+    return Route(model, provider if account.kind == "livekit" else None, (account,), notes, fixed=True)
 
 
 def _own(setup: Setup, accounts: Sequence[Account]) -> Route:
@@ -107,7 +109,8 @@ def _own(setup: Setup, accounts: Sequence[Account]) -> Route:
             f"None of your accounts ({there}) is known to serve {model}{at}.",
             f"Name the account to ask it all the same: -a {accounts[0].name}. Or: {_KEYS}",
         )
-    return Route(model, None, serving)
+    passed = tuple((a.name, f"{model} is not known to be served there") for a in asked if a not in serving)
+    return Route(model, None, serving, fixed=provider is not None, passed=passed)
 
 
 def _default(account: Account) -> str | None:

@@ -24,6 +24,7 @@ __all__ = ["Schema", "extract_json", "read_schema"]
 NO_SCHEMA = (PydanticUserError, PydanticSchemaGenerationError, PydanticUndefinedAnnotation, NameError, TypeError)
 _KINDS = "Name a pydantic model, dataclass, TypedDict, Enum, Literal or list[…] of one."
 _SAYS_A_TYPE = ("type", "properties", "$ref", "anyOf", "oneOf", "allOf", "enum", "const")
+_SAYS_NOTHING: tuple[Any, ...] = ({}, {"type": "array"}, {"type": "array", "items": {}})
 _FORMATS = ("text", "json_object", "json_schema")
 
 
@@ -97,7 +98,7 @@ def read_schema(kind: Any) -> Schema:
             schema = strict(adapter.json_schema(schema_generator=Quiet))
     except NO_SCHEMA as error:
         raise SchemaError(f"{_shown(kind)} cannot be a schema: {reason(error)}", _KINDS) from error
-    if not schema.get("properties") or schema["properties"].get("value") == {}:
+    if not schema.get("properties") or (holder and schema["properties"][holder] in _SAYS_NOTHING):
         raise SchemaError(f"{_shown(kind)} cannot be a schema: it names no fields.", f"{_KINDS} Or ask for -f json.")
     return Schema(name, _response_format(name, schema), adapter.validate_json, holder)
 
@@ -137,7 +138,7 @@ def _given(schema: Mapping[str, Any]) -> Schema:
 def _name(kind: Any) -> str:
     """The name the API asks for: the type's own; of list[Person] PersonList; of what has none Answer."""
     origin, inner = get_origin(kind), get_args(kind)
-    if origin in (list, set, frozenset, tuple) and inner:
+    if origin in (list, set, frozenset) and inner:
         return _clean(f"{_name(inner[0])}List")
     if origin is not None and origin is not Literal and getattr(origin, "__name__", "") == "Annotated":
         return _name(inner[0])

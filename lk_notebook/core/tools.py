@@ -27,7 +27,7 @@ _F = TypeVar("_F", bound=Callable[..., Any])
 _CONFIRM = "__lk_confirm__"
 _NAME = re.compile(r"[A-Za-z0-9_-]{1,64}")
 _MOST = 128  # tools of one request (OpenAI API reference)
-_CALLABLES = "Give a function, a method, or an object with __call__."
+_WRAP = "Wrap it in a function of your own."
 _TOLD_BY_DEFAULT = (bool, int, float, str)
 
 
@@ -111,10 +111,16 @@ def tool(function: _F | None = None, *, confirm: bool = False) -> _F | Callable[
         True
 
     The function itself is returned and works as before. Only `confirm` needs the mark: any function can be a tool.
+
+    Raises:
+        SchemaError: it takes no mark, as a method of an object does.
     """
     if function is None:
         return functools.partial(tool, confirm=confirm)
-    setattr(function, _CONFIRM, confirm)
+    try:
+        setattr(function, _CONFIRM, confirm)
+    except AttributeError as error:
+        raise SchemaError(f"{function!r} cannot be marked.", "Mark it where it is defined, with def.") from error
     return function
 
 
@@ -153,13 +159,7 @@ def read_tool(function: Any) -> Tool:
     """
     layers = _layers(function)
     name, plain = _name(layers), layers[-1]
-    if not callable(function) or inspect.isclass(function):
-        raise SchemaError(f"{name} is {'a class' if callable(function) else 'no function'}.", _CALLABLES)
-    if not _NAME.fullmatch(name):
-        what = "A lambda has no name" if name == "<lambda>" else f"{name} is no name"
-        raise SchemaError(f"{what} by which a model could call it.", "Define it with def: a-z, 0-9, _, at most 64.")
-    if inspect.isgeneratorfunction(plain) or inspect.isasyncgenfunction(plain):
-        raise SchemaError(f"{name} yields, so it has no result to send.", "Return a list.")
+    _check(function, plain, name)
     docs = docstrings.read(plain.__doc__ or (type(layers[-2]).__doc__ if plain.__name__ == "__call__" else ""))
     parameters = _parameters(layers, name)
     model, schema = _schema(name, parameters, docs.arguments)
@@ -167,6 +167,18 @@ def read_tool(function: Any) -> Tool:
     confirm = any(getattr(layer, _CONFIRM, False) for layer in layers)
     is_async = inspect.iscoroutinefunction(next(layer for layer in layers if inspect.isroutine(layer)))
     return Tool(name, function, {"type": "function", "function": about}, confirm, is_async, model, parameters)
+
+
+def _check(function: Any, plain: Any, name: str) -> None:
+    """Refuses what no model could call."""
+    if not callable(function) or inspect.isclass(function):
+        what = f"{name} is a class." if callable(function) else f"{function!r} is no function."
+        raise SchemaError(what, "Give a function, a method, or an object with __call__.")
+    if not _NAME.fullmatch(name):
+        what = "A lambda has no name" if name == "<lambda>" else f"{name} is no name"
+        raise SchemaError(f"{what} by which a model could call it.", "Define it with def: a-z, 0-9, _, at most 64.")
+    if inspect.isgeneratorfunction(plain) or inspect.isasyncgenfunction(plain):
+        raise SchemaError(f"{name} yields, so it has no result to send.", "Return a list.")
 
 
 def _layers(function: Any) -> list[Any]:
@@ -195,7 +207,7 @@ def _parameters(layers: list[Any], name: str) -> tuple[_Parameter, ...]:
     try:
         signature = inspect.signature(function, follow_wrapped=not hides)
     except (ValueError, TypeError) as error:
-        raise SchemaError(f"{name} does not tell its arguments.", "Wrap it in a function of yours.") from error
+        raise SchemaError(f"{name} does not tell its arguments.", _WRAP) from error
     found: list[_Parameter] = []
     for one in signature.parameters.values():
         if one.kind in (one.VAR_POSITIONAL, one.VAR_KEYWORD):
@@ -213,7 +225,8 @@ def _hint(parameter: inspect.Parameter, plain: Any, name: str) -> Any:
     if parameter.annotation is parameter.empty:
         if type(parameter.default) in _TOLD_BY_DEFAULT:
             return type(parameter.default)
-        raise SchemaError(f"{name} does not say what {parameter.name} is.", f"Annotate it: {parameter.name}: str.")
+        mend = f"Annotate it: {parameter.name}: str." if hasattr(plain, "__globals__") else _WRAP
+        raise SchemaError(f"{name} does not say what {parameter.name} is.", mend)
     holder = SimpleNamespace(__annotations__={"it": parameter.annotation})
     try:
         hints = get_type_hints(holder, getattr(plain, "__globals__", {}), _enclosing(plain), include_extras=True)
@@ -228,7 +241,7 @@ def _enclosing(plain: Any) -> dict[str, Any]:
     cells = (
         dict(zip(plain.__code__.co_freevars, plain.__closure__ or (), strict=True)) if inspect.isfunction(plain) else {}
     )
-    return {name: cell.cell_contents for name, cell in cells.items() if cell != CellType()}
+    return {name: cell.cell_contents for name, cell in cells.items() if cell != CellType()}  # an empty one equals it
 
 
 def _schema(

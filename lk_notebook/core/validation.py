@@ -35,13 +35,20 @@ def validated(validate: Callable[[str], Any], value: Any) -> Any:
         SchemaError: a validator of the type fails in another way.
     """
     try:
-        return validate(_text(value))
+        return _validated(validate, value)
     except ValidationError as error:
         if not _drop_nulls(value, error):
             raise
+    return _validated(validate, value)
+
+
+def _validated(validate: Callable[[str], Any], value: Any) -> Any:
+    try:
+        return validate(_text(value))
+    except ValidationError:
+        raise
     except Exception as error:  # a validator of the user's own may raise anything
-        raise SchemaError(f"A validator fails: {type(error).__name__}: {error}", "Mend it.") from error
-    return validate(_text(value))
+        raise SchemaError(f"A validator fails: {type(error).__name__}: {error}", "Mend the validator.") from error
 
 
 def problems(error: ValidationError) -> str:

@@ -13,7 +13,7 @@ from lk_notebook.errors import ConfigurationError
 Message = dict[str, Any]
 
 _STRUCK = "•••"
-_SHORTEST = 6  # a shorter "key" (LiveKit sends `ollama`, people type `x`) is no secret, and would strike out words
+_SHORTEST = 8  # a shorter "key" (LiveKit's `ollama`, `devkey` and `secret`) is no secret, and would strike out words
 _JWT = re.compile(r"eyJ[\w-]{8,}\.[\w-]{8,}\.[\w-]{8,}")
 _known: set[str] = set()
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from lk_notebook.magics import questions
+
 if TYPE_CHECKING:
     from IPython.core.interactiveshell import InteractiveShell
     from IPython.core.magic import Magics
@@ -17,16 +19,24 @@ def load(shell: InteractiveShell) -> None:
     """Registers the magics; loading twice is loading once."""
     from lk_notebook.magics.cells import Cells  # noqa: PLC0415 - no IPython outside IPython
     from lk_notebook.magics.chat import ChatMagics  # noqa: PLC0415
+    from lk_notebook.magics.compare import CompareMagics  # noqa: PLC0415
+    from lk_notebook.magics.models import ModelsMagics  # noqa: PLC0415
     from lk_notebook.magics.settings import SettingsMagics  # noqa: PLC0415
     from lk_notebook.session import current  # noqa: PLC0415
 
     global _loaded  # noqa: PLW0603 - what is registered in the one shell of a kernel
     unload(shell)
     cells = Cells(shell, current())
-    magics: list[Magics] = [ChatMagics(shell, current(), cells), SettingsMagics(shell, current())]
+    magics: list[Magics] = [
+        ChatMagics(shell, current(), cells),
+        CompareMagics(shell, current()),
+        SettingsMagics(shell, current()),
+        ModelsMagics(shell),
+    ]
     for each in magics:
         shell.register_magics(each)
     cells.watch()
+    shell.input_transformers_cleanup.append(questions.keep)
     _loaded = (magics, cells)
 
 
@@ -37,6 +47,7 @@ def unload(shell: InteractiveShell) -> None:
         return
     magics, cells = _loaded
     cells.leave()
+    shell.input_transformers_cleanup.remove(questions.keep)
     for each in magics:
         for kind, names in each.magics.items():
             for name in names:

@@ -41,4 +41,6 @@ class Cells:
     def _ends(self, result: Any) -> None:
         """A run that went well and asked less often than before leaves no turn of the earlier run behind."""
         if result.success:
-            self._session.cell_ended(self._cell, self._asked)
+            for later in self._session.cell_ended(self._cell, self._asked):
+                if later.redraw is not None:
+                    later.redraw()

@@ -45,14 +45,19 @@ class Words:
         """A word with its expressions evaluated."""
         return prompts.expand(word, self.evaluate)
 
+    def named(self, word: str) -> Setup:
+        """MODEL or MODEL@PROVIDER."""
+        return Setup(*grammar.model_and_provider(self.text(word)))
+
     def setup(self, read: Line, word: str | None) -> Setup:
         """Model, provider, account, parameters and system prompt."""
         model, provider = None, read.options.get("provider")
         if word is not None:
-            model, at = grammar.model_and_provider(self.text(word))
-            if at and provider:
-                raise ConfigurationError(f"Both @{at} and -p {provider} name a provider.", "Leave out one of them.")
-            provider = at or provider
+            named = self.named(word)
+            if named.provider and provider:
+                what = f"Both @{named.provider} and -p {provider} name a provider."
+                raise ConfigurationError(what, "Leave out one of them.")
+            model, provider = named.model, named.provider or provider
         extra = {name: grammar.resolve(text, self.evaluate, name) for name, text in read.pairs.items()}
         parameters.check(extra)
         account, system = read.options.get("account"), read.options.get("system")

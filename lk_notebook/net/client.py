@@ -1,13 +1,10 @@
-"""The one AsyncClient: attempts, time limits, retries. Nothing else sends a request."""
+"""The one AsyncClient, and one request through it with its time limits. Nothing else sends a request."""
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
-import os
-import random
 import sys
-import time
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from typing import Protocol
@@ -22,8 +19,8 @@ from lk_notebook.core.request import Prepared
 from lk_notebook.core.routing import DEMO
 from lk_notebook.core.stream import Decoder, Piece
 from lk_notebook.core.values import Account, Attempt, Call
-from lk_notebook.errors import AuthenticationError, LkError
-from lk_notebook.net import faults, loop
+from lk_notebook.errors import LkError
+from lk_notebook.net import faults
 from lk_notebook.net.auth import auth
 from lk_notebook.net.transports import Demo
 
@@ -33,8 +30,6 @@ CONNECT_SECONDS = 10.0
 AFTER_FINISH_SECONDS = 3.0
 #: A body that has ended is read to its last byte, so that its connection can be used again.
 DRAIN_SECONDS = 0.25
-#: A longer Retry-After is told, not waited for.
-LONGEST_WAIT = 60.0
 ERROR_BYTES = 65536
 
 
@@ -61,14 +56,19 @@ class Listener(Protocol):
     def on_wait(self, error: LkError, seconds: float, tries_left: int) -> None:
         """The next try starts in so many seconds."""
 
+    def on_note(self, note: str) -> None:
+        """Something the user should know."""
+
+    @property
+    def ttft(self) -> float | None:
+        """Seconds from the last sending to the first output."""
+
 
 class Client:
     """One httpx.AsyncClient over aiohttp's transport, whose C parser costs a third of httpx's own.
 
     Example:
         >>> client = Client()  # on the background loop
-
-    `ask` tries accounts in order; only until the first piece was shown does another try take over.
     """
 
     def __init__(self) -> None:
@@ -85,44 +85,12 @@ class Client:
         """Closes all connections."""
         await self._http.aclose()
 
-    async def ask(self, call: Call, accounts: tuple[Account, ...], limits: Limits, listener: Listener) -> None:
-        """Asks until an account answers; the answer went to the listener.
+    async def once(self, call: Call, account: Account, limits: Limits, listener: Listener) -> None:
+        """One request; what comes goes to the listener.
 
         Raises:
-            LkError: what the last account said, when none answered.
+            LkError: how it failed.
         """
-        for account in accounts:
-            try:
-                return await self._retrying(call, account, limits, listener)
-            except LkError as error:
-                last = account is accounts[-1]
-                takes_over = error.retryable or isinstance(error, AuthenticationError)
-                if last or not takes_over:
-                    raise
-        return None
-
-    async def _retrying(self, call: Call, account: Account, limits: Limits, listener: Listener) -> None:
-        left, free = limits.max_retries, True
-        while True:
-            begun = time.monotonic()
-            try:
-                await self._once(call, account, limits, listener)
-            except LkError as error:
-                listener.on_attempt(_attempt(call, account, "failed", begun, error))
-                if free and error.code == faults.LOST and account.url in self._answered:
-                    free = False  # a kept connection died before any byte: not a try of this account
-                    continue
-                wait = _wait(error, limits.max_retries - left)
-                if not error.retryable or left <= 0 or wait > LONGEST_WAIT:
-                    raise
-                listener.on_wait(error, wait, left)
-                await asyncio.sleep(wait)
-                left -= 1
-            else:
-                listener.on_attempt(_attempt(call, account, "answered", begun, None))
-                return
-
-    async def _once(self, call: Call, account: Account, limits: Limits, listener: Listener) -> None:
         prepared = request.build(call, account)
         listener.on_sent(account, prepared)
         async with faults.told(account, limits.timeout):
@@ -133,6 +101,10 @@ class Client:
             await response.aclose()
             raise
         self._answered.add(account.url)
+
+    def may_have_died(self, error: LkError, account: Account) -> bool:
+        """Whether a kept connection died before any byte: that is no try of its account."""
+        return error.code == faults.LOST and account.url in self._answered
 
     async def _send(self, prepared: Prepared, account: Account, limits: Limits) -> httpx.Response:
         timeout = httpx.Timeout(limits.timeout, connect=min(CONNECT_SECONDS, limits.timeout), pool=None)
@@ -217,28 +189,3 @@ async def _drain(chunks: AsyncIterator[bytes], response: httpx.Response) -> None
         pass
     finally:
         await response.aclose()
-
-
-def _wait(error: LkError, tried: int) -> float:
-    """Seconds before the next try: as the server says, else half a second doubled, less up to a quarter."""
-    if error.retry_after is not None:
-        return error.retry_after
-    return min(8.0, 0.5 * 2.0**tried) * (1 - random.random() / 4)  # noqa: S311 - spreads tries, hides nothing
-
-
-def _attempt(call: Call, account: Account, outcome: str, begun: float, error: LkError | None) -> Attempt:
-    why = "" if error is None else error.what
-    return Attempt(account.name, call.provider, outcome, why, round(time.monotonic() - begun, 4))
-
-
-_shared: tuple[int, Client] | None = None
-
-
-async def shared() -> Client:
-    """The client of this process, made on the background loop at first use; a fork makes its own."""
-    global _shared  # noqa: PLW0603 - one client a process is the point
-    if _shared is None or _shared[0] != os.getpid():
-        client = Client()
-        _shared = (os.getpid(), client)
-        loop.at_exit(client.aclose)
-    return _shared[1]

@@ -65,7 +65,7 @@ _FAULTS = (
     ),
     Fault(
         (asyncio.TimeoutError, TimeoutError, httpx.TimeoutException), APITimeoutError,
-        "No answer from {place} for {timeout:g} s.", _AGAIN,
+        "No answer from {place} for {timeout:g} s: timed out.", _AGAIN,
     ),
     Fault(
         (zlib.error, httpx.DecodingError), ProtocolError,

@@ -23,18 +23,27 @@ T = TypeVar("T")
 TICK = 0.02
 
 _lock = threading.Lock()
-_running: tuple[int, asyncio.AbstractEventLoop] | None = None
+_running: asyncio.AbstractEventLoop | None = None
+
+
+def _forget() -> None:
+    """In a forked process: threads do not survive a fork, and another one may have held the lock."""
+    global _lock, _running  # noqa: PLW0603 - a process of its own
+    _lock, _running = threading.Lock(), None
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_forget)
 
 
 def loop() -> asyncio.AbstractEventLoop:
-    """The loop, started at first use, and anew in a forked process: threads do not survive a fork."""
+    """The loop, started at first use, and anew in a forked process."""
     global _running  # noqa: PLW0603 - one loop a process is the point
     with _lock:
-        if _running is None or _running[0] != os.getpid():
-            new = asyncio.new_event_loop()
-            threading.Thread(target=new.run_forever, name="lk_notebook", daemon=True).start()
-            _running = (os.getpid(), new)
-        return _running[1]
+        if _running is None:
+            _running = asyncio.new_event_loop()
+            threading.Thread(target=_running.run_forever, name="lk_notebook", daemon=True).start()
+        return _running
 
 
 def submit(work: Coroutine[Any, Any, T]) -> concurrent.futures.Future[T]:

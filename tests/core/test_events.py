@@ -17,8 +17,10 @@ def events(*fed):
 
 @pytest.mark.parametrize("end", [b"\n", b"\r\n", b"\r"], ids=repr)
 def test_a_line_ends_at_lf_crlf_or_cr(end):
-    """Each of the three line ends that the standard names is one."""
-    assert events(end.join([b"data: a", b"data: b", b"", b"data: c", b""])) == [("", b"a\nb"), ("", b"c")]
+    """Each of the three line ends that the standard names is one, and none is two, also where it is cut."""
+    body = end.join([b"data: a", b"data: b", b"", b"data: c", b""])
+
+    assert events(body) == events(*(bytes([byte]) for byte in body)) == [("", b"a\nb"), ("", b"c")]
 
 
 @pytest.mark.parametrize("held", ["\u2028", "\u2029", "\x85", "\x0b", "\x0c", "\x1c"], ids=ascii)

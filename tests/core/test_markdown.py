@@ -11,21 +11,23 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lk_notebook.core.highlight import coloured, language
+from lk_notebook.core.highlight import _parts, coloured, language
 from lk_notebook.core.markdown_math import formula
 from lk_notebook.core.render import Renderer, render
 from lk_notebook.core.text import clean, escape, plain
 
 HOSTILE = json.loads((Path(__file__).parent / "data" / "hostile.json").read_text(encoding="utf-8"))
-STYLE = {"style"}
+NONE, STYLE = frozenset(), frozenset({"style"})
 ALLOWED = {
-    **dict.fromkeys("p h1 h2 h3 h4 h5 h6 ul li blockquote hr br em strong s thead tbody tr".split(), set()),
-    **dict.fromkeys("b i table td".split(), STYLE),
+    **dict.fromkeys(
+        ("p", "h1", "h2", "h3", "h4", "h5", "h6", "ul", "li", "blockquote", "hr", "br", "em", "strong"), NONE
+    ),
+    **dict.fromkeys(("s", "thead", "tbody", "tr"), NONE),
+    **dict.fromkeys(("b", "i", "table", "td", "code"), STYLE),
     "ol": {"start"},
     "th": {"scope", "style"},
     "div": {"class", "style", "tabindex"},
     "pre": {"style", "tabindex"},
-    "code": STYLE,
     "span": {"class", "style"},
     "a": {"href", "rel", "target"},
     "img": {"src", "alt", "style"},
@@ -43,21 +45,25 @@ class Page(HTMLParser):
         self.close()
 
     def handle_starttag(self, tag, attrs):
+        """An element begins a new run of words."""
         self.elements.append((tag, dict(attrs)))
         self.runs.append("")
         if tag not in ("br", "hr", "img"):
             self.open.append(tag)
 
     def handle_endtag(self, tag):
+        """It is closed in its turn."""
         assert self.open.pop() == tag
         self.runs.append("")
 
     def handle_data(self, data):
+        """MathJax reads neither code nor what is in another element."""
         self.words += data
         if not {"code", "pre"} & set(self.open):
             self.runs[-1] += data
 
     def handle_comment(self, data):
+        """There is none, nor a declaration."""
         raise AssertionError(data)
 
     handle_decl = handle_pi = unknown_decl = handle_comment
@@ -170,7 +176,7 @@ def test_no_mixture_of_marks_leaves_the_list(text):
     ],
 )
 def test_a_link_leads_outside_or_nowhere(address):
-    """Only http, https and mailto are kept; a relative address would be led to Jupyter's own server. Trap 7: none is empty."""
+    """Only http, https and mailto are kept; a relative one leads to Jupyter's own server. Trap 7: none is empty."""
     assert render(f"[x](<{address}>)") == "<p><a>x</a></p>"
 
 
@@ -291,7 +297,7 @@ def test_an_environment_in_the_text_is_no_formula():
     ids=["quotes", "lists", "indented"],
 )
 def test_nesting_has_an_end_and_says_so(text, depth):
-    """Ten thousand quotes leave a page blank: beyond a depth the marks are text, nothing is lost, and a note stands there."""
+    """Ten thousand quotes leave a page blank: beyond a depth the marks are text, nothing is lost, a note says so."""
     page = check(render(text))
     tags = [tag for tag, _ in page.elements if tag in ("blockquote", "ul")]
 
@@ -334,6 +340,23 @@ def test_code_of_an_unknown_language_is_plain(info):
 def test_colours_change_no_code(name, code):
     """Of code nothing is lost and nothing is added by its colours, but for what must not reach a page."""
     assert html.unescape(re.sub(r"<[^>]*>", "", coloured(code, name))) == clean(code)
+
+
+@pytest.mark.parametrize(
+    "code", ["x = 1\n\n" * 2000, "  a.b\n" * 2000, "a." * 5000 + "\nif x:\n", "if x:\n\n  y\n" * 700]
+)
+def test_long_code_is_coloured_in_parts(code):
+    """So that the time grows with the code, not with its square; no part of it is lost."""
+    parts = list(_parts(code))
+    assert "".join(parts) == code
+    assert all(len(part) <= 2500 or part.count("\n") <= 1 for part in parts)
+    assert html.unescape(re.sub(r"<[^>]*>", "", coloured(code, "python"))) == code
+
+
+@pytest.mark.parametrize("code", ["a\n" + "\n" * 5000, "/" * 5000, "x = 1\n" * 7000])
+def test_odd_or_endless_code_is_plain(code):
+    """Some lexers take minutes over a thousand empty lines."""
+    assert coloured(code, "cpp") == code
 
 
 def test_a_table_scrolls_in_a_box_of_its_own():

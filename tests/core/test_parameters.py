@@ -94,6 +94,17 @@ def test_a_model_is_spared_what_it_does_not_take(model, extra_kwargs, has_tools,
     assert extra_kwargs.keys() - sent.keys() == left_out
 
 
+@pytest.mark.parametrize(
+    ("model", "end"),
+    [("openai/gpt-5.1", "=none."), ("openai/gpt-5.4", "=none, without tools."), ("openai/gpt-6-sol", "=none.")],
+)
+def test_a_note_says_when_the_model_would_take_it(model, end):
+    """Models that can rest from reasoning take a temperature then."""
+    _, notes = parameters.trim(model, {"temperature": 0.7}, has_tools=False)
+
+    assert notes == [f"temperature was left out: {model} takes it only with reasoning_effort{end}"]
+
+
 def test_a_rule_that_is_too_wide_says_the_way_round():
     """Where the catalogue knows that the model takes it, the note says how to send it all the same."""
     _, notes = parameters.trim("openai/gpt-5.3-chat-latest", {"temperature": 0.2}, has_tools=False)
@@ -209,8 +220,9 @@ class Odd:
 )
 def test_a_value_that_json_cannot_carry_is_refused_by_name(value):
     """NaN, sets, functions and the like are refused before anything is sent; the error names the parameter."""
-    with pytest.raises(ConfigurationError, match=r"^my_field holds"):
+    with pytest.raises(ConfigurationError, match=r"^my_field holds") as caught:
         parameters.check({"my_field": value})
+    assert "plain" in caught.value.hint
 
 
 def test_a_list_that_holds_itself_is_refused():

@@ -253,8 +253,9 @@ def test_a_long_table_is_shortened_with_a_note():
 
 
 def test_a_small_table_is_shown_whole():
-    """Nothing is left out of fifty rows."""
+    """Nothing is left out of fifty rows; of fifty-one, the first are shown."""
     assert prompts.as_text(pd.DataFrame({"n": range(50)})).endswith("| 49 |")
+    assert prompts.as_text(pd.DataFrame({"n": range(51)})).endswith("(first 20 of 51 rows)")
 
 
 def test_a_wide_table_is_shortened_with_a_note():

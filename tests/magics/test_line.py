@@ -66,7 +66,8 @@ def test_no_character_is_lost(line):
     ("line", "named"),
     [
         ('gpt-4o stop=["a', "stop"),
-        ("user='Ada", "user"),
+        ("user='Ada", "the quote '"),
+        ("stop=[1, 2", "the bracket ["),
         ('metadata={"a": [1, 2}', "metadata"),
         ('-s "You are', "You"),
         ("--schema list[Label", "list"),
@@ -158,6 +159,7 @@ def test_only_a_name_before_the_sign_makes_a_pair(word):
         ("0", 0),
         ("0.5", 0.5),
         ("1e-3", 0.001),
+        (" 7 ", 7),
         ("-1", -1),
         ("True", True),
         ("true", True),
@@ -217,7 +219,7 @@ def evaluate(expression):
     ("typed", "value"),
     [
         ("{{ n + 1 }}", 42),
-        ("{{ stops }}", ["a", "b"]),
+        (" {{ stops }} ", ["a", "b"]),
         ("{{ odd }}", NOTEBOOK["odd"]),
         ("x-{{ n }}", "x-41"),
         ("{{ n }}{{ n }}", "4141"),
@@ -306,11 +308,19 @@ def test_behind_a_model_any_name_is_a_parameter(name):
     assert (read.pairs, prompt) == ({name: "1"}, "hi")
 
 
-def test_a_near_miss_before_a_prompt_is_no_prompt():
-    """`temprature=0 hi` reaches the check that says "did you mean"."""
-    read, prompt = grammar.split_prompt("temprature=0 hi", OPTIONS, is_model)
+@pytest.mark.parametrize("name", ["temprature", "stream", "top_k"])
+def test_a_known_name_or_a_near_miss_is_no_prompt(name):
+    """`temprature=0 hi` and `stream=0 hi` reach the check that refuses them."""
+    read, prompt = grammar.split_prompt(f"{name}=0 hi", OPTIONS, is_model)
 
-    assert (read.pairs, prompt) == ({"temprature": "0"}, "hi")
+    assert (read.pairs, prompt) == ({name: "0"}, "hi")
+
+
+def test_the_value_of_an_option_may_follow_its_sign():
+    """`--provider=azure` takes nothing of what stands behind it."""
+    read, prompt = grammar.split_prompt("--provider=azure it's me", OPTIONS, is_model)
+
+    assert (read.options, prompt) == ({"provider": "azure"}, "it's me")
 
 
 @pytest.mark.parametrize("line", ["--temperature 0 hi", "-p", "-p -n hi", 'gpt-4o stop=["a hi'])

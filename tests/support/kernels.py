@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import copy
 import html
 import os
 import re
@@ -18,7 +19,7 @@ from typing import Any
 
 from jupyter_client.kernelspec import KernelSpecManager
 from jupyter_client.manager import KernelManager
-from player import Player
+from player import Answer, Player, Request
 from typing_extensions import Self
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -48,9 +49,14 @@ def livekit(player: Player) -> dict[str, str]:
 
 @dataclass
 class Ran:
-    """A cell that runs or ran: its outputs in notebook form, its reply, and when things happened (time.time())."""
+    """A cell that runs or ran: its outputs in notebook form, its reply, and when things happened (time.time()).
+
+    `answers` are what the user will type where the cell asks for input, `asked` the questions it put.
+    """
 
     source: str
+    answers: list[str] = field(default_factory=list)
+    asked: list[str] = field(default_factory=list)
     outputs: list[dict[str, Any]] = field(default_factory=list)
     reply: dict[str, Any] = field(default_factory=dict)
     idle: bool = False
@@ -111,11 +117,8 @@ class Kernel:
         with (self.home / "log").open("wb") as log:
             env = clean_environment(self.home, environment or {})
             self.manager.start_kernel(env=env, cwd=str(self.home), stdout=log, stderr=log)
-        self.client = self.manager.blocking_client()
-        self.client.start_channels()
-        self.client.wait_for_ready(timeout=60)
-        self.cells: dict[str, Ran] = {}
-        self._displays: dict[str, list[dict[str, Any]]] = {}
+        self._connect()
+        self._others: list[Kernel] = []
         if load and (loaded := self.run("%load_ext lk_notebook")).status != "ok":
             raise AssertionError(loaded.shown)
 
@@ -125,6 +128,20 @@ class Kernel:
     def __exit__(self, *exc: object) -> None:
         self.close()
 
+    def _connect(self) -> None:
+        self.client = self.manager.blocking_client()
+        self.client.start_channels()
+        self.client.wait_for_ready(timeout=60)
+        self.cells: dict[str, Ran] = {}
+        self._displays: dict[str, list[dict[str, Any]]] = {}
+
+    def another(self) -> Kernel:
+        """A second notebook on this kernel: a client of its own; it ends with this one."""
+        other = copy.copy(self)
+        other._connect()
+        self._others.append(other)
+        return other
+
     @property
     def log(self) -> str:
         """What the kernel's process wrote to its own stdout and stderr, past the notebook."""
@@ -132,20 +149,31 @@ class Kernel:
 
     def close(self) -> None:
         """End the kernel, whatever it does."""
-        self.client.stop_channels()
+        for each in (self, *self._others):
+            each.client.stop_channels()
         self.manager.shutdown_kernel(now=True)
         self.manager.cleanup_resources()
         shutil.rmtree(self.home, ignore_errors=True)
 
-    def send(self, source: str, **options: Any) -> Ran:
-        """Ask for a cell to be run, without waiting."""
-        ran = Ran(source, sent=time.time())
-        self.cells[self.client.execute(source, **({"allow_stdin": False} | options))] = ran
+    def send(
+        self, source: str, *, cell: str | None = None, answers: Sequence[str] | None = None, **options: Any
+    ) -> Ran:
+        """Ask for a cell to be run, without waiting.
+
+        `cell` is its id in the notebook: JupyterLab sends one, other front ends do not. `answers` are typed where it
+        asks for input; without them there is nobody to ask. Further options are fields of the execute_request.
+        """
+        ran = Ran(source, list(answers or ()), sent=time.time())
+        content = {"code": source, "silent": False, "store_history": True, "user_expressions": {}}
+        content |= {"allow_stdin": answers is not None, "stop_on_error": True} | options
+        message = self.client.session.msg("execute_request", content, metadata={"cellId": cell} if cell else {})
+        self.cells[message["header"]["msg_id"]] = ran
+        self.client.shell_channel.send(message)
         return ran
 
-    def run(self, source: str, seconds: float = 30) -> Ran:
+    def run(self, source: str, seconds: float = 30, **options: Any) -> Ran:
         """Run a cell to its end."""
-        return self.finish(self.send(source), seconds=seconds)[0]
+        return self.finish(self.send(source, **options), seconds=seconds)[0]
 
     def run_all(self, sources: Sequence[str], seconds: float = 60) -> list[Ran]:
         """Queue cells at once, as Run All does, and wait for all of them."""
@@ -180,6 +208,15 @@ class Kernel:
             message = self.client.get_shell_msg(timeout=1)
             if ran := self.cells.get(message["parent_header"].get("msg_id", "")):
                 ran.reply, ran.ended = message["content"], time.time()
+        while self.client.stdin_channel.is_alive() and self.client.stdin_channel.msg_ready():
+            self._type(self.client.get_stdin_msg(timeout=1))
+
+    def _type(self, message: dict[str, Any]) -> None:
+        ran = self.cells[message["parent_header"]["msg_id"]]
+        ran.asked.append(message["content"]["prompt"])
+        if len(ran.asked) > len(ran.answers):
+            raise AssertionError(f"the cell asks once more than it has answers: {ran.asked}")
+        self.client.input(ran.answers[len(ran.asked) - 1])
 
     def _waiting(self) -> bool:
         return bool(self.client.shell_channel.socket.poll(0))
@@ -214,3 +251,49 @@ class Kernel:
             output.update(data=content["data"], metadata=content["metadata"])
         if ran:
             ran.updates += 1
+
+
+class Stage:
+    """A kernel whose LiveKit account is a player, for many tests that do not touch each other.
+
+    Each sets its own answers by `play`, and finds in `requests` what was asked since. `name` is a word of its own, for
+    chats and cells that no other test has.
+    """
+
+    def __init__(self) -> None:
+        self._answers: Callable[[Request], Answer] | Sequence[Answer] = ()
+        self._first = self._plays = 0
+        self.player = Player(self._answer)
+        self.kernel = Kernel(livekit(self.player))
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self.kernel.close()
+        self.player.close()
+
+    def play(self, *answers: Any) -> None:
+        """From here on these answers, the last one repeated; or a function of the request."""
+        self._answers = answers[0] if len(answers) == 1 and callable(answers[0]) else answers
+        self._first = len(self.player.requests)
+        self._plays += 1
+
+    @property
+    def name(self) -> str:
+        """A word that is new with each `play`."""
+        return f"n{self._plays}"
+
+    @property
+    def requests(self) -> list[Request]:
+        """What was asked since `play`."""
+        return self.player.requests[self._first :]
+
+    def run(self, source: str, **options: Any) -> Ran:
+        """Run a cell to its end."""
+        return self.kernel.run(source, **options)
+
+    def _answer(self, request: Request) -> Answer:
+        if callable(self._answers):
+            return self._answers(request)
+        return self._answers[min(len(self.requests), len(self._answers)) - 1]

@@ -1,0 +1,145 @@
+"""Several replies to one prompt side by side, and the table of their figures; blind until the names are revealed."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+from lk_notebook.core import comparison, footer
+from lk_notebook.core.comparison import Figures
+from lk_notebook.core.grid import Grid, grid_html, grid_text
+from lk_notebook.core.text import clean, escape, plain
+from lk_notebook.core.values import redact
+from lk_notebook.errors import LkError
+from lk_notebook.page import Page, facts
+from lk_notebook.reply import ENDED, Reply
+
+_LINE = "var(--jp-border-color2,#e0e0e0)"
+_BRAND = "var(--jp-brand-color1,#1976d2)"
+_ROW = "display:flex;flex-wrap:wrap;gap:12px;margin:4px 0 8px"
+_COLUMN = (
+    f"flex:1 1 280px;min-width:0;box-sizing:border-box;padding:8px 12px;border:1px solid {_LINE};border-radius:4px"
+)
+_HEAD = f"margin:0 0 8px;padding:0 0 4px;border-bottom:1px solid {_LINE};font-size:12px;overflow-wrap:anywhere"
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """Who was asked, and the reply, or the error where nothing could be sent."""
+
+    name: str  # tells it from the others, in votes and tables
+    model: str
+    asked: Reply | LkError
+    alias: str | None = None
+    number: str = ""  # tells apart what was asked twice
+
+    @property
+    def reply(self) -> Reply | None:
+        """The reply, where one comes."""
+        return self.asked if isinstance(self.asked, Reply) else None
+
+    @property
+    def error(self) -> LkError | None:
+        """Why it failed."""
+        return self.asked.error if isinstance(self.asked, Reply) else self.asked
+
+    @property
+    def facts(self) -> footer.Facts:
+        """What is known of the answer."""
+        return footer.Facts(self.model, state="failed") if self.reply is None else facts(self.reply)
+
+    @property
+    def title(self) -> str:
+        """Model and provider."""
+        known = self.facts
+        parts = (self.alias, known.model, known.provider or known.served_by, known.account_note)
+        return " · ".join(part for part in parts if part) + self.number
+
+
+class Columns:
+    """What is seen of a comparison, for `show.watch`."""
+
+    def __init__(self, columns: list[Column], *, blind: bool = False) -> None:
+        self.columns, self.blind = columns, blind
+        self.verdict = ""  # what came of the vote
+        self.chosen: Column | None = None
+        self._lettered = blind
+        self._pages = [None if column.reply is None else Page(column.reply) for column in columns]
+
+    @property
+    def replies(self) -> list[Reply]:
+        """The replies that come."""
+        return [column.reply for column in self.columns if column.reply is not None]
+
+    def news(self) -> bool:
+        """Whether anything has changed since the last look."""
+        return True in [page.news() for page in self._pages if page is not None]  # each remembers what it saw
+
+    def html(self) -> str:
+        """All columns, and their figures once it is told whose they are."""
+        columns = "".join(self._column_html(i) for i in range(len(self.columns)))
+        verdict = f'<p style="margin:8px 0"><strong>{escape(self.verdict)}</strong></p>' if self.verdict else ""
+        table = "" if self.blind else grid_html(self._figures())
+        return redact(f'<div class="lk-compare" style="{_ROW}">{columns}</div>{verdict}{table}')
+
+    def bundle(self) -> dict[str, str]:
+        """What stays in the file: the HTML, and the plain text beside it."""
+        parts = [self._column_text(i) for i in range(len(self.columns))]
+        if not self.blind:
+            parts.append(self.revealed())
+        return {"text/html": self.html(), "text/plain": redact("\n\n".join(parts))}
+
+    def revealed(self) -> str:
+        """What is told of the columns below them, as plain text."""
+        return redact(clean("\n\n".join(filter(None, (self.verdict, grid_text(self._figures()))))))
+
+    def letter(self, i: int) -> str:
+        """What a column is called while nobody may know its name."""
+        return chr(ord("A") + i)
+
+    def _title(self, i: int) -> str:
+        column = self.columns[i]
+        if self.blind:
+            return self.letter(i)
+        chosen = " · chosen" if column is self.chosen else ""
+        return f"{f'{self.letter(i)} · ' if self._lettered else ''}{column.title}{chosen}"
+
+    def _below(self, column: Column) -> footer.Facts:
+        """What stands below an answer: how it ended, and notes; all else stands in its head and in the table."""
+        known = column.facts
+        told = footer.Facts(state=known.state, finish_reason=known.finish_reason)
+        if self.blind:
+            return told
+        shown = "done" if known.state == "failed" else known.state  # the error says it
+        return replace(told, state=shown, ttft=None, notes=known.notes)
+
+    def _column_html(self, i: int) -> str:
+        column, page = self.columns[i], self._pages[i]
+        ended = column.reply is None or column.reply.state in ENDED
+        dot = "" if ended else f'<span style="color:{_BRAND}" aria-hidden="true">● </span>'
+        head = f'<div style="{_HEAD}">{dot}<strong>{escape(self._title(i))}</strong></div>'
+        parts = [page.content(thoughts=not self.blind)] if page is not None else []
+        if footer.footer_text(below := self._below(column)):
+            parts.append(footer.footer_html(below))
+        if column.error is not None and not self.blind:
+            parts.append(footer.error_html(str(column.error).splitlines()))
+        edge = f";border-color:{_BRAND}" if column is self.chosen else ""
+        label = plain(self._title(i))
+        return f'<article aria-label="{label}" style="{_COLUMN}{edge}">{head}{"".join(parts)}</article>'
+
+    def _column_text(self, i: int) -> str:
+        column, title = self.columns[i], clean(self._title(i))
+        parts = [title, "-" * len(title)]
+        if column.reply is not None:
+            parts.append(clean(column.reply.text or column.reply.refusal))
+        parts.append(footer.footer_text(self._below(column)))
+        if column.error is not None and not self.blind:
+            parts.append(str(column.error))
+        return "\n".join(part for part in parts if part)
+
+    def _figures(self) -> Grid:
+        rows = []
+        for i, column in enumerate(self.columns):
+            known = column.facts
+            failed = known.state in ("failed", "cut")
+            rows.append(Figures(self._title(i), failed, known.ttft, known.tokens_per_second, known.usage, known.cost))
+        return comparison.figures(rows, ended=all(reply.state in ENDED for reply in self.replies))
