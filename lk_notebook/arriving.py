@@ -30,6 +30,8 @@ if TYPE_CHECKING:
     from lk_notebook.core.stream import Piece
 
 State = Literal["waiting", "streaming", "done", "stopped", "failed"]
+#: Tiers that published prices are for; another may cost more or less.
+STANDARD_TIERS = (None, "auto", "default", "standard", "on_demand")
 ENDED = frozenset({"done", "stopped", "failed"})
 
 
@@ -71,6 +73,8 @@ class Arriving:
         self.retrying: tuple[LkError, float, int] | None = None  # the error, when the next try starts, tries left
         self.parsed: Any = None
         self._kind = accounts[0].kind
+        self._standard = True  # published prices hold: the standard tier, at the vendor's own address
+        self._tier = call.inference_class or call.extra_kwargs.get("service_tier")
         self._texts = {"text": Growing(), "reasoning": Growing(), "refusal": Growing()}
         self._held = {"text": "", "reasoning": "", "refusal": ""}  # may become a secret with the next piece
         self._answer = Answer()
@@ -183,10 +187,25 @@ class Arriving:
     @property
     def cost(self) -> float | None:
         """US dollars at the published price, None where none was published."""
-        if self.usage is None or self.state == "failed":
+        if self.usage is None or self.state == "failed" or not self._standard:
             return None
-        provider = self.provider or (self.served_by if self._kind == "livekit" else self._kind)
-        return catalogue.cost(self.model, self.usage, billed_by_kind=self._kind, provider=provider)
+        return catalogue.cost(self.model, self.usage, billed_by_kind=self._kind, provider=self._biller)
+
+    @property
+    def price(self) -> catalogue.Price | None:
+        """The published price behind `cost`."""
+        if not self._standard:
+            return None
+        return catalogue.price(self.model, billed_by_kind=self._kind, provider=self._biller)
+
+    @property
+    def _biller(self) -> str | None:
+        return self.provider or (self.served_by if self._kind == "livekit" else self._kind)
+
+    @property
+    def quota(self) -> dict[str, str] | None:
+        """What LiveKit's quota headers said: `rpm_limit`, `rpm_used` and so on; None where nobody said."""
+        return self._answer.quota
 
     @property
     def turn(self) -> list[Message]:
@@ -209,6 +228,7 @@ class Arriving:
     def on_sent(self, account: Account, prepared: Prepared) -> None:
         """A request goes out."""
         self.account, self._kind = account.name, account.kind
+        self._standard = account.priced and self._tier in STANDARD_TIERS
         self.messages = prepared.body["messages"]
         self.notes += [note for note in prepared.notes if note not in self.notes]
         self.retrying = None
@@ -280,6 +300,10 @@ class Arriving:
         self.notify()
         for wake in tuple(self._enders):
             wake()
+
+    def when_ended(self, call: Callable[[], None]) -> None:
+        """Calls when it has ended, on whichever thread ends it."""
+        self._enders.append(call)
 
     def notify(self) -> None:
         """Wakes whoever waits for news."""

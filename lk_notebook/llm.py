@@ -14,6 +14,7 @@ from lk_notebook.core.chats import check_window
 from lk_notebook.core.values import Account, Call, Message, Setup, Usage
 from lk_notebook.desk import desk
 from lk_notebook.errors import ConfigurationError, PromptError
+from lk_notebook.ledger import LEDGER, enter
 from lk_notebook.net import accounts
 from lk_notebook.reply import Reply
 from lk_notebook.tools import Confirm, Offer
@@ -34,6 +35,7 @@ class Carried:
     confirm: Confirm | None = None
     parse: Callable[[str], Any] | None = None  # what the last text is read as, where no schema says so
     last: Usage | None = None  # what the turn before was counted as
+    cell: str = "Python"  # where it was asked, for the ledger
 
     def offer(self) -> tuple[Offer, list[Mapping[str, Any]], Mapping[str, Any] | None]:
         """Tools and schema, read: for the asking, and for the request."""
@@ -170,8 +172,10 @@ class LLM:
         messages, notes = _with_images(messages, carried.images, route.model)
         offer, wire_tools, response_format = carried.offer()
         call = Call(route.model, messages, route.provider, self.inference_class, extra, wire_tools, response_format)
+        LEDGER.check()
         desk.at_home()
         reply = Reply(call, route.accounts, (*route.notes, *notes))
+        enter(reply, carried.cell)
         reply.again = lambda cut: self._go_on(cut, carried, extra_kwargs)
         if cut is not None:
             reply.go_on_from(cut)

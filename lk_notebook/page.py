@@ -161,5 +161,5 @@ def _speed(reply: Reply) -> float | None:
     """Tokens a second, where one stream lasted long enough for a speed to mean anything."""
     if reply.steps or reply.state != "done":
         return None
-    lasted = (reply.duration or 0) - (reply.ttft or 0)
-    return reply.tokens_per_second if lasted >= SHORTEST_SPEED else None
+    speed, usage = reply.tokens_per_second, reply.usage
+    return speed if speed and usage and usage.completion_tokens / speed >= SHORTEST_SPEED else None

@@ -363,6 +363,11 @@ def test_a_picture_that_was_cut_off_is_refused(kind, kept):
     assert "broken or cut off" in refused(data[: int(len(data) * kept)])[0]
 
 
+def test_a_png_without_its_end_is_refused():
+    """A PNG that broke off between two of its blocks is not sent."""
+    assert "broken or cut off" in refused(PIXEL[:-12])[0]
+
+
 @pytest.mark.parametrize("kind", ["TIFF", "BMP"])
 def test_a_picture_that_cannot_be_converted_is_refused(kind):
     """The same of types that are converted."""

@@ -36,6 +36,7 @@ class Answer:
     usage: Usage | None = None
     logprobs: list[TokenLogprob] | None = None
     extra_content: dict[str, Any] | None = None
+    quota: dict[str, str] | None = None
     events: int = 0
     _calls: list[_Growing] = field(default_factory=list)
     _at_index: dict[int, _Growing] = field(default_factory=dict)

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 
 from lk_notebook.core.text import clean, escape
 
@@ -35,7 +35,7 @@ class Grid:
     heads: Sequence[str]
     rows: Sequence[Sequence[Cell | None]]
     figures: frozenset[int] = frozenset()  # the columns that stand to the right
-    folding: frozenset[int] = frozenset()  # the columns whose text may go on in a further line
+    folding: Mapping[int, int] = field(default_factory=dict)  # columns whose text may fold, and their least width in px
     tall: bool = False  # scrolls inside, its head stays
 
 
@@ -68,7 +68,7 @@ def _row_html(grid: Grid, row: Sequence[Cell | None]) -> str:
         if cell is None:
             continue
         style = f"{_CELL};{_side(at in grid.figures and cell.columns == 1)};{_look(cell)}"
-        style += ";min-width:80px" if at in grid.folding else ";white-space:nowrap"
+        style += f";min-width:{grid.folding[at]}px" if at in grid.folding else ";white-space:nowrap"
         spans = "".join(
             f' {word}="{count}"' for word, count in (("colspan", cell.columns), ("rowspan", cell.rows)) if count > 1
         )

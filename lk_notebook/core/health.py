@@ -6,6 +6,7 @@ rests, longer each time; after its rest one request tries it; a refused key is l
 
 from __future__ import annotations
 
+import math
 import statistics
 from collections import deque
 from collections.abc import Iterable, Mapping, Sequence
@@ -17,6 +18,7 @@ from lk_notebook.errors import (
     APITimeoutError,
     AuthenticationError,
     LkError,
+    NotFoundError,
     QuotaExceededError,
     StreamError,
     StreamInterrupted,
@@ -34,13 +36,13 @@ STALE = 900.0
 
 @dataclass(slots=True)
 class Health:
-    """What is known of one account."""
+    """What is known of one account with one key: another key starts clean."""
 
     failures: int = 0  # in a row
     rests_until: float = 0.0
     why: str = ""
     trying: bool = False  # one request finds out whether its rest has helped
-    refused: int | None = None  # fingerprint of the key that was refused
+    refused: bool = False  # its key was refused
 
 
 @dataclass(slots=True)
@@ -50,6 +52,7 @@ class Measured:
     times: deque[float] = field(default_factory=lambda: deque(maxlen=LAST))
     begun: int = 0  # requests under way and done: who is unmeasured takes turns
     last: float = 0.0
+    barren: bool = False  # its turn brought nothing: it does not know the model, or refused the request
 
     def median(self) -> float | None:
         """The middle of the last times; None: not measured."""
@@ -75,7 +78,7 @@ class Board:
     """
 
     def __init__(self) -> None:
-        self._health: dict[tuple[str, str], Health] = {}
+        self._health: dict[tuple[str, str, int], Health] = {}
         self._measured: dict[tuple[str, str, str], Measured] = {}
 
     def order(self, accounts: Sequence[Account], model: str, now: float) -> tuple[list[Account], list[PassedOver]]:
@@ -95,6 +98,8 @@ class Board:
     def explain(self, account: Account, model: str) -> str:
         """Why it stands where it stands, for whoever asks."""
         median = self.measured(account, model).median()
+        if self.measured(account, model).barren:
+            return "it refused this model, or what was asked of it, the last time"
         return "not measured yet: it gets its turn" if median is None else f"first token after {median:.2f} s (median)"
 
     def begins(self, account: Account, model: str, now: float) -> None:
@@ -107,23 +112,27 @@ class Board:
     def succeeded(self, account: Account, model: str, ttft: float | None, now: float) -> None:
         """It answered; `ttft` is in seconds."""
         measured = self.measured(account, model)
-        measured.last = now
+        measured.last, measured.barren = now, False
         if ttft is not None:
             measured.times.append(ttft)
-        self._health[_key(account)] = Health()
+        self._health[_own(account)] = Health()
 
-    def failed(self, account: Account, error: LkError, now: float) -> None:
+    def failed(self, account: Account, model: str, error: LkError, now: float) -> None:
         """It did not answer: it rests, unless the request itself was at fault."""
         health = self.health(account)
         health.trying = False
         if isinstance(error, AuthenticationError):
-            health.refused, health.why = _fingerprint(account), error.what
+            health.refused, health.why = True, error.what
         elif isinstance(error, QuotaExceededError):
             self._rest(health, QUOTA_REST, error, now)
         elif error.retryable or isinstance(error, _ITS_OWN):
-            health.failures += 1
+            if health.rests_until <= now or not health.failures:  # several requests that fail together fail once
+                health.failures += 1
             rest = min(LONGEST_REST, FIRST_REST * 2.0 ** (health.failures - 1))
             self._rest(health, max(rest, error.retry_after or 0.0), error, now)
+        else:
+            measured = self.measured(account, model)
+            measured.barren = isinstance(error, NotFoundError) or not measured.times
 
     def abandoned(self, account: Account) -> None:
         """It was stopped before it could show how it does."""
@@ -131,7 +140,7 @@ class Board:
 
     def health(self, account: Account) -> Health:
         """What is known of the account."""
-        return self._health.setdefault(_key(account), Health())
+        return self._health.setdefault(_own(account), Health())
 
     def measured(self, account: Account, model: str) -> Measured:
         """Its times with this model."""
@@ -145,8 +154,11 @@ class Board:
         """The measurements as plain values; nothing of what was asked or answered is among them."""
         return {"\n".join(key): list(m.times) for key, m in self._measured.items() if m.times}
 
-    def learn(self, saved: Mapping[str, Any]) -> None:
-        """Takes over measurements of an earlier kernel, for what is not measured here; odd entries are left out."""
+    def learn(self, saved: Mapping[str, Any], now: float) -> None:
+        """Takes over measurements of an earlier kernel, for what is not measured here; odd entries are left out.
+
+        They count as of now, and grow stale as others do: an account that was slow then is measured anew some day.
+        """
         for key, times in saved.items():
             parts = key.split("\n")
             numbers = (
@@ -156,13 +168,14 @@ class Board:
                 measured = self._measured.setdefault((parts[0], parts[1], parts[2]), Measured())
                 if not measured.times:
                     measured.times.extend(numbers)
+                    measured.last = measured.last or now
 
     def _rest(self, health: Health, seconds: float, error: LkError, now: float) -> None:
-        health.rests_until, health.why = now + seconds, error.what
+        health.rests_until, health.why = max(health.rests_until, now + seconds), error.what
 
     def _unfit(self, account: Account, now: float) -> str:
         health = self.health(account)
-        if health.refused is not None and health.refused == _fingerprint(account):
+        if health.refused:
             return f"its key was refused, and has not changed since: {health.why}"
         if health.rests_until > now:
             return f"it rests for {health.rests_until - now:.0f} s more: {health.why}"
@@ -170,24 +183,26 @@ class Board:
 
     def _soonest(self, account: Account) -> tuple[bool, float]:
         health = self.health(account)
-        return (health.refused is not None, health.rests_until)
+        return (health.refused, health.rests_until)
 
     def _rank(self, account: Account, model: str, now: float) -> tuple[float, int]:
-        """Unmeasured ones first, the least asked of them first; then by time."""
+        """Unmeasured ones first, the least asked of them first; then by time; last who would not answer this."""
         measured = self.measured(account, model)
         median = measured.median()
-        if median is None or (measured.last and now - measured.last > STALE):
+        if measured.last and now - measured.last > STALE:
             return (-1.0, measured.begun)
-        return (median, 0)
+        if measured.barren:
+            return (math.inf, measured.begun)
+        return (-1.0, measured.begun) if median is None else (median, 0)
 
 
 def _key(account: Account) -> tuple[str, str]:
     return (account.name, account.url)
 
 
-def _fingerprint(account: Account) -> int:
-    """Tells one key from another within this process, and nothing of either."""
-    return hash((account.key, account.secret))
+def _own(account: Account) -> tuple[str, str, int]:
+    """The account with its key, as a number that tells one from another within this process, and nothing of either."""
+    return (*_key(account), hash((account.key, account.secret)))
 
 
 def _is_list(value: Any) -> bool:

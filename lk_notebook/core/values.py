@@ -158,6 +158,7 @@ class Account:
     api_version: str | None = None  # Azure's classic path
     deployments: Mapping[str, str] = field(default_factory=dict)
     found: tuple[str, ...] = ()
+    priced: bool = True  # the vendor's own address, for which its published prices hold
 
 
 @dataclass(frozen=True, slots=True)
@@ -193,3 +194,14 @@ class Attempt:
     outcome: str = "asked"  # "answered", "failed", "passed over", "stopped"
     why: str = ""
     seconds: float | None = None
+
+    def __str__(self) -> str:
+        """On one line, for whoever looks at `reply.attempts`.
+
+        Example:
+            >>> print(Attempt("groq", None, "failed", "groq answered (503).", 0.2134))
+            groq: failed after 0.21 s: groq answered (503).
+        """
+        at = f" (provider {self.provider})" if self.provider else ""
+        after = "" if self.seconds is None else f" after {self.seconds:.2f} s"
+        return f"{self.account}{at}: {self.outcome}{after}" + (f": {self.why}" if self.why else "")

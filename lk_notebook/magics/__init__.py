@@ -17,11 +17,13 @@ _loaded: tuple[list[Magics], Cells] | None = None
 
 def load(shell: InteractiveShell) -> None:
     """Registers the magics; loading twice is loading once."""
-    from lk_notebook.magics.cells import Cells  # noqa: PLC0415 - no IPython outside IPython
+    from lk_notebook.ledger import LEDGER  # noqa: PLC0415 - no IPython outside IPython
+    from lk_notebook.magics.cells import Cells  # noqa: PLC0415
     from lk_notebook.magics.chat import ChatMagics  # noqa: PLC0415
     from lk_notebook.magics.compare import CompareMagics  # noqa: PLC0415
     from lk_notebook.magics.models import ModelsMagics  # noqa: PLC0415
     from lk_notebook.magics.settings import SettingsMagics  # noqa: PLC0415
+    from lk_notebook.magics.usage import UsageMagics  # noqa: PLC0415
     from lk_notebook.session import current  # noqa: PLC0415
 
     global _loaded  # noqa: PLW0603 - what is registered in the one shell of a kernel
@@ -32,6 +34,7 @@ def load(shell: InteractiveShell) -> None:
         CompareMagics(shell, current()),
         SettingsMagics(shell, current()),
         ModelsMagics(shell),
+        UsageMagics(shell, LEDGER),
     ]
     for each in magics:
         shell.register_magics(each)

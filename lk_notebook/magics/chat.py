@@ -72,7 +72,7 @@ class ChatMagics(Magics):
         --raw       sends the prompt as typed; else {{ expression }} in it is evaluated in the notebook
         --continue  goes on where the chat's last answer was cut
         """
-        words = Words(self._names)
+        words = Words(self.shell)
         read, prompt = self._read(line, cell)
         output, how = _checked(read)
         if read.options.get("continue"):

@@ -74,7 +74,7 @@ class CompareMagics(Magics):
             return
         if not cell.strip():
             raise PromptError("The prompt is empty.", "Write what you want to ask below the line of %%lkcompare.")
-        words, output = Words(self._names), frames.variable(read)
+        words, output = Words(self.shell), frames.variable(read)
         shared, models = words.setup(read, None), _models(read)
         setups = [replace(shared, model=one.model, provider=one.provider) for one in map(words.named, models)]
         prompt = words.prompt(cell, read)

@@ -52,7 +52,7 @@ class SettingsMagics(Magics):
             return
         if len(read.words) > 1:
             raise ConfigurationError(f"{read.words[1]} is one word too many.", "Name one model.")
-        words = Words(self.shell.user_ns)  # type: ignore[union-attr]  # given in __init__
+        words = Words(self.shell)
         alias = read.options.get("alias")
         setup = self._session.use(words.setup(read, read.words[0] if read.words else None), alias)
         print(f"{alias or 'From here on'}: {told(setup)}")  # noqa: T201 - one line says what holds now

@@ -30,8 +30,9 @@ CARRIED = (
 class Words:
     """Reads the texts of one line against the names of the notebook, where the user wrote them."""
 
-    def __init__(self, names: dict[str, Any]) -> None:
-        self._names = names
+    def __init__(self, shell: Any) -> None:
+        self._names: dict[str, Any] = shell.user_ns
+        self._cell = f"[{shell.execution_count}]"
 
     def evaluate(self, source: str) -> Any:
         """The value of an expression."""
@@ -80,6 +81,7 @@ class Words:
             tools=tuple(self._value("-t", name) for name in names if name.strip()),
             schema=None if schema is None else self._value("--schema", schema),
             parse=parse,
+            cell=self._cell,
         )
 
     def _value(self, option: str, text: str) -> Any:

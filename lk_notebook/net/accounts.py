@@ -162,7 +162,8 @@ def _vendor(vendor: Vendor, getenv: Getenv, key: str | None = None) -> Account |
     if secret is None:
         return None
     url = base_url(_read(getenv, vendor.base) or vendor.url, vendor.path)
-    account = Account(vendor.kind, vendor.kind, url, secret, found=("the argument" if key else vendor.key,))
+    found = ("the argument" if key else vendor.key,)
+    account = Account(vendor.kind, vendor.kind, url, secret, found=found, priced=url == vendor.url)
     return replace(account, headers=_openai_headers(getenv)) if vendor.kind == "openai" else account
 
 

@@ -10,7 +10,7 @@ import time
 from lk_notebook.core.health import Board
 from lk_notebook.core.routing import Route
 from lk_notebook.core.values import Account, Attempt, Call
-from lk_notebook.errors import AuthenticationError, LkError, QuotaExceededError
+from lk_notebook.errors import AuthenticationError, LkError, NotFoundError, QuotaExceededError
 from lk_notebook.net import loop
 from lk_notebook.net.client import Client, Limits, Listener
 from lk_notebook.net.measured import Measurements
@@ -85,7 +85,7 @@ class Asker:
                 listener.on_attempt(_attempt(call, account, "failed", begun, error))
                 if free and self._client.may_have_died(error, account):
                     continue
-                self.board.failed(account, error, time.monotonic())
+                self.board.failed(account, call.model, error, time.monotonic())
                 return error
             except BaseException:
                 self.board.abandoned(account)
@@ -99,7 +99,7 @@ class Asker:
 
 def _takes_over(error: LkError) -> bool:
     """Whether another account may do better: the failure is the account's, and nothing was shown."""
-    return error.retryable or isinstance(error, (AuthenticationError, QuotaExceededError))
+    return error.retryable or isinstance(error, (AuthenticationError, QuotaExceededError, NotFoundError))
 
 
 def _wait(error: LkError, tried: int) -> float:
@@ -121,6 +121,11 @@ def _of_all(errors: dict[str, LkError], last: Account) -> LkError:
     )  # fmt: skip
     told.__cause__ = error.__cause__
     return told
+
+
+def existing() -> Asker | None:
+    """The shared one, where something was asked already: a list of accounts makes none."""
+    return _shared[1] if _shared is not None and _shared[0] == os.getpid() else None
 
 
 def _attempt(call: Call, account: Account, outcome: str, begun: float, error: LkError | None) -> Attempt:

@@ -120,6 +120,7 @@ class Client:
         served_by = response.headers.get("x-livekit-inference-provider")
         if served_by:
             decoder.answer.served_by = served_by
+        decoder.answer.quota = failures.quota(response.headers)
         chunks = response.aiter_bytes()
         try:
             async with faults.told(account, limits.timeout, cut=True):

@@ -28,7 +28,7 @@ _running: asyncio.AbstractEventLoop | None = None
 
 def _forget() -> None:
     """In a forked process: threads do not survive a fork, and another one may have held the lock."""
-    global _lock, _running  # noqa: PLW0603 - a process of its own
+    global _lock, _running
     _lock, _running = threading.Lock(), None
 
 

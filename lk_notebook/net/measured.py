@@ -29,7 +29,7 @@ class Measurements:
         self._written = time.monotonic()
         self._dirty = False
         if self._file is not None:
-            board.learn(_read(self._file))
+            board.learn(_read(self._file), time.monotonic())
 
     def changed(self) -> None:
         """Something was measured: it is written soon, in another thread."""

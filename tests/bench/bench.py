@@ -88,8 +88,7 @@ def stream(url: str, rounds: int, *, smoke: bool) -> None:
         assert sum(len(piece) for piece in llm(f"chunks={chunks}")) == 5 * chunks
 
     ours()
-    for _ in range(rounds):
-        rows.append((cpu(ours), cpu(lambda: asyncio.run(theirs()))))
+    rows += [(cpu(ours), cpu(lambda: asyncio.run(theirs()))) for _ in range(rounds)]
     middle(rows, "CPU per chunk", "µs", 1e6 / chunks)
 
 
@@ -119,7 +118,7 @@ def first(url: str, rounds: int, *, smoke: bool) -> None:
     print(f"first text, warm, from the main thread: {statistics.median(r[0] for r in rows[1:]) * 1e3:.2f} ms")
 
 
-def many(url: str, rounds: int, *, smoke: bool) -> None:
+def many(url: str, _rounds: int, *, smoke: bool) -> None:
     """1,000 requests, 100 at a time, 0.2 s and 10 pieces each: the share of the ideal rate, CPU a request."""
     requests, at_once = (20, 10) if smoke else (1000, 100)
     ideal = requests / at_once * 0.2
@@ -184,7 +183,8 @@ def memory(url: str, _rounds: int, *, smoke: bool) -> None:
         "import sys; from lk_notebook import LLM\n"
         "llm = LLM('m', base_url=sys.argv[1]); llm('pieces=2').wait()\n"
         "import re; fact = lambda n: 1024 * int(re.search(n + r':\\s+(\\d+)', open('/proc/self/status').read())[1])\n"
-        "open('/proc/self/clear_refs', 'w').write('5'); before = fact('VmRSS'); reply = llm(f'size={sys.argv[2]}').wait(); size = len(reply.text)\n"
+        "open('/proc/self/clear_refs', 'w').write('5'); before = fact('VmRSS')\n"
+        "reply = llm(f'size={sys.argv[2]}').wait(); size = len(reply.text)\n"
         "assert size == int(sys.argv[2]), (size, reply.error); print((fact('VmHWM') - before) / size)"
     )
     done = subprocess.run([sys.executable, "-c", program, url, str(size)], capture_output=True, text=True, check=True)

@@ -3,6 +3,7 @@
 import html
 import json
 import re
+import sys
 from pathlib import Path
 
 import pytest
@@ -333,14 +334,20 @@ def test_no_raw_mark_stands_in_the_tail():
     assert [shown for shown in tails(WELL_FORMED) if re.search(r"\*|\$|`|~~|\[|\||\\", shown)] == []
 
 
-def test_a_flush_of_nothing_new_says_nothing():
-    """An unchanged text costs nothing: nothing is read, nothing sent."""
-    renderer = Renderer()
+def test_a_flush_of_nothing_new_costs_nothing():
+    """An unchanged text is not read again, and nothing is sent."""
+    renderer, calls = Renderer(), []
     renderer.feed("Some **text")
     renderer.flush()
-    assert renderer.flush() == []
     renderer.feed("")
-    assert renderer.flush() == []
+    sys.setprofile(lambda _frame, event, _arg: calls.append(event) if event == "call" else None)
+    try:
+        told = renderer.flush()
+    finally:
+        sys.setprofile(None)
+
+    assert told == []
+    assert len(calls) < 5
 
 
 def test_the_tail_goes_when_the_text_is_complete():

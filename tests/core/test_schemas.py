@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal, Optional
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import BaseModel, Field, RootModel, field_validator
 from typing_extensions import NotRequired
@@ -184,6 +184,7 @@ people = st.recursive(
 ONE, MANY = read_schema(Person), read_schema(list[Person])
 
 
+@settings(deadline=None)
 @given(people)
 def test_a_value_written_as_json_is_read_as_the_same_value(person):
     """Whatever it holds, in a list or alone."""
@@ -272,6 +273,7 @@ json_values = st.recursive(
 words = st.text(st.characters(exclude_characters="{}[]`~\"'\\", categories=["L", "N", "P", "Zs"]), max_size=40)
 
 
+@settings(deadline=None)
 @given(json_values, st.sampled_from([None, 2]), words, st.booleans())
 def test_any_json_in_a_fence_is_found(value, indent, around, ascii_only):
     """However it is written, and whatever it holds."""
@@ -280,18 +282,21 @@ def test_any_json_in_a_fence_is_found(value, indent, around, ascii_only):
     assert extract_json(f"{around.lstrip()}\n\n```json\n{text}\n```\n\n{around}") == value
 
 
+@settings(deadline=None)
 @given(st.lists(json_values) | st.dictionaries(st.text(), json_values), words, words)
 def test_any_object_or_list_in_prose_is_found(value, before, after):
     """Where no brackets stand before it."""
     assert extract_json(f"{before} {json.dumps(value)} {after}") == value
 
 
+@settings(deadline=None)
 @given(json_values)
 def test_json_that_is_the_whole_text_is_found(value):
     """Also a number or a text alone."""
     assert extract_json(f"\n {json.dumps(value)} \n") == value
 
 
+@settings(deadline=None)
 @given(st.dictionaries(st.text(), json_values, min_size=1), st.data())
 def test_of_a_cut_object_no_part_is_taken(value, data):
     """A cut answer is never shown as a complete one."""

@@ -246,10 +246,11 @@ def test_a_failed_turn_run_again_stands_where_it_was_first_asked(notebook):
     assert notebook.sent == ["one", "one!", "two"]
 
 
-def test_a_cell_refused_before_sending_changes_nothing(notebook):
+@pytest.mark.parametrize("slip", ["temprature=1", "-i missing.png", "gpt-4.1-mimi"])
+def test_a_cell_refused_before_sending_changes_nothing(notebook, slip):
     """A slip on the line of a cell takes nothing out of its chat, not even with `-n`."""
     notebook.ask("a", "one")
-    notebook.ask("b", "two", "-n temprature=1")
+    notebook.ask("b", "two", f"-n {slip}")
     notebook.ask("c", "three")
 
     assert notebook.sent == ["one", "one!", "three"]
