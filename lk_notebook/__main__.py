@@ -1,4 +1,7 @@
-"""`python -m lk_notebook`: the first notebook in JupyterLab, or with a prompt an answer in the terminal."""
+"""`python -m lk_notebook`: the first notebook in JupyterLab, or with a prompt an answer in the terminal.
+
+`python -m lk_notebook catalogue --check` looks whether the list of models is whole.
+"""
 
 from __future__ import annotations
 
@@ -7,7 +10,7 @@ import importlib.util
 import os
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from importlib import resources
 from pathlib import Path
 
@@ -17,14 +20,17 @@ FIRST = Path("notebooks", "00_start.ipynb")
 
 
 def main(words: Sequence[str] | None = None) -> int:
-    """Runs one of the two; the exit status is 0 where it went well.
+    """Runs what the words ask for; the exit status is 0 where it went well.
 
     Example:
         ```console
         $ python -m lk_notebook "Why is the sky blue?"
         ```
     """
-    parser = argparse.ArgumentParser(prog="python -m lk_notebook", description=__doc__)
+    words = sys.argv[1:] if words is None else words
+    if words and words[0] in _COMMANDS and all(word.startswith("-") for word in words[1:2]):
+        return _COMMANDS[words[0]](words[1:])
+    parser = argparse.ArgumentParser(prog="python -m lk_notebook", description=str(__doc__).splitlines()[0])
     parser.add_argument("prompt", nargs="*", help="what to ask; without it JupyterLab opens the first notebook")
     parser.add_argument("-m", "--model", help="such as openai/gpt-4.1-mini")
     parser.add_argument("-p", "--provider", help="who runs the model")
@@ -50,6 +56,34 @@ def _answer(prompt: str, read: argparse.Namespace) -> int:
     if reply.error is not None:
         raise reply.error
     return 0
+
+
+def _catalogue(words: Sequence[str]) -> int:
+    """Tells what is wrong with a catalogue file, a line each."""
+    from lk_notebook.core.catalogue_check import faults  # noqa: PLC0415 - for this alone
+
+    parser = argparse.ArgumentParser(prog="python -m lk_notebook catalogue", description="The list of models.")
+    packaged = resources.files("lk_notebook.core").joinpath("catalogue.json")
+    parser.add_argument("--check", nargs="?", const=packaged, metavar="FILE", help="whether it is whole, or this file")
+    read = parser.parse_args(words)
+    if read.check is None:
+        parser.print_help()
+        return 2
+    file = Path(read.check) if isinstance(read.check, str) else read.check
+    try:
+        text = file.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        print(f"{file} cannot be read: {error}", file=sys.stderr)  # noqa: T201 - a terminal program
+        return 1
+    found = faults(text)
+    for line in found:
+        print(line, file=sys.stderr)  # noqa: T201 - as above
+    print(f"{file}: {f'{len(found)} faults' if found else 'whole'}")  # noqa: T201 - as above
+    return 1 if found else 0
+
+
+#: Words that are no prompt where nothing but options follows.
+_COMMANDS: dict[str, Callable[[Sequence[str]], int]] = {"catalogue": _catalogue}
 
 
 def _lab() -> int:

@@ -21,6 +21,13 @@ from lk_notebook.net.loop import TICK, Interrupts
 PATIENCE = 0.3
 
 
+class Stopped(KeyboardInterrupt):
+    """■ was pressed: the cell ends quietly, and the cells queued behind it do not run, as after any interrupt."""
+
+    def _render_traceback_(self) -> list[str]:
+        return []
+
+
 class Interrupted(Exception):
     """■ broke into the user's own code. No KeyboardInterrupt: out of a task that would end the loop it runs on."""
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -11,11 +10,13 @@ from typing import Any
 from lk_notebook import asking
 from lk_notebook.core import parameters, routing
 from lk_notebook.core.chats import check_window
+from lk_notebook.core.routing import Route
 from lk_notebook.core.values import Account, Call, Message, Setup, Usage
 from lk_notebook.desk import desk
 from lk_notebook.errors import ConfigurationError, PromptError
 from lk_notebook.ledger import LEDGER, enter
 from lk_notebook.net import accounts
+from lk_notebook.net.given import GIVEN
 from lk_notebook.reply import Reply
 from lk_notebook.tools import Confirm, Offer
 
@@ -101,7 +102,7 @@ class LLM:
         self.inference_class = inference_class
         self.timeout = _positive("timeout", timeout)
         self.max_retries = int(_positive("max_retries", max_retries, zero=True))
-        self._getenv: Callable[[str], str | None] = os.environ.get
+        self._getenv: Callable[[str], str | None] = GIVEN.getenv
         self._named = self._account(account, base_url, api_key, api_secret)
 
     def __repr__(self) -> str:
@@ -162,14 +163,9 @@ class LLM:
     ) -> Reply:
         """As a call does, with messages that are checked; `cut` is the reply it goes on with."""
         extra = {**_parameters(extra_kwargs), **self.setup.extra_kwargs}
-        route = routing.route(
-            self.setup,
-            [] if self._named else accounts.accounts(self._getenv),
-            named=self._named,
-            missing=accounts.half_livekit(self._getenv),
-        )
+        route = self.route()
         check_window(route.model, messages, carried.last)
-        messages, notes = _with_images(messages, carried.images, route.model)
+        messages, notes = with_images(messages, carried.images, route.model)
         offer, wire_tools, response_format = carried.offer()
         call = Call(route.model, messages, route.provider, self.inference_class, extra, wire_tools, response_format)
         LEDGER.check()
@@ -180,6 +176,64 @@ class LLM:
         if cut is not None:
             reply.go_on_from(cut)
         return reply.start(asking.ask(reply, call, route, (self.timeout, self.max_retries), offer))
+
+    def route(self) -> Route:
+        """Which model would be asked of whom; nothing is sent.
+
+        Raises:
+            ConfigurationError: no account, an unknown model.
+        """
+        return routing.route(
+            self.setup,
+            [] if self._named else accounts.accounts(self._getenv),
+            named=self._named,
+            missing=accounts.half_livekit(self._getenv),
+        )
+
+    def map(
+        self,
+        rows: Any,
+        prompt: str,
+        *,
+        schema: Any = None,
+        images: Any = None,
+        concurrency: int | str = 16,
+        journal: Any = None,
+        progress: bool = True,
+        on_error: str = "keep",
+        n: int = 1,
+    ) -> Any:
+        """Asks one prompt of every row, at the provider's pace.
+
+        Example:
+            ```python
+            df["label"] = llm.map(df, "Classify: {{ text }}", schema=Label)
+            ```
+
+        Args:
+            rows: a DataFrame, a Series, a list of texts (`{{ text }}`) or of dicts.
+            prompt: with `{{ column }}` or any expression of the columns; values are never expanded.
+            schema: as in a call; the values are then of that type.
+            images: the name of a column, or one image a row.
+            concurrency: requests under way at once; "auto" finds out.
+            journal: a JSONL file of finished rows: a killed kernel loses nothing, and nothing is asked twice.
+            progress: a bar with rate, cost so far and time left.
+            on_error: keep (a failed row is None, and stands in the report), or raise.
+            n: asks each row so often; the most frequent value counts, the report tells the agreement.
+
+        Returns:
+            A Series with the same index (dtype object), a list for a list; `.attrs["report"]`, of a list `.report`,
+            has `errors` by row, `usage`, `cost` in US dollars, `seconds`.
+
+        Raises:
+            PromptError: the prompt names what is no column.
+            ConfigurationError: as in a call; a journal that answers another question.
+        """
+        from lk_notebook import table  # noqa: PLC0415 - only who has a table needs it
+
+        asked = table.read(self, rows, prompt, schema=schema, images=images, n=n)
+        options = table.Options(concurrency, journal, progress, on_error, (self.timeout, self.max_retries))
+        return table.Run(asked, prompt, options).result()
 
     def _go_on(self, cut: Reply, carried: Carried, extra_kwargs: Mapping[str, Any] | None) -> Reply:
         messages = [*cut.asked, *cut.turn, {"role": "user", "content": GO_ON}]
@@ -239,8 +293,8 @@ def _messages(prompt: str | Sequence[Message], system: str | None) -> list[Messa
     return [{"role": "system", "content": system}, *messages] if system else messages
 
 
-def _with_images(messages: list[Message], images: Any, model: str) -> tuple[list[Message], list[str]]:
-    """The images go into the last message of the user."""
+def with_images(messages: list[Message], images: Any, model: str) -> tuple[list[Message], list[str]]:
+    """The images go into the last message of the user; notes say what was shrunk."""
     if images is None or (isinstance(images, (tuple, list)) and not images):
         return messages, []
     from lk_notebook import images as reading  # noqa: PLC0415 - only who sends images needs it

@@ -11,6 +11,7 @@ from lk_notebook.core.chats import MAIN, Chat, Key, Turn
 from lk_notebook.core.values import Message, Setup
 from lk_notebook.errors import ConfigurationError, LkError
 from lk_notebook.llm import LLM, Carried
+from lk_notebook.net import accounts
 from lk_notebook.reply import Reply
 
 
@@ -137,7 +138,7 @@ class Session:
 
 def _full(setup: Setup) -> str | None:
     """The id in full; as typed where its server alone knows its ids."""
-    if setup.model is None or (setup.account or "").startswith(("http://", "https://")) or setup.account == "azure":
+    if setup.model is None or accounts.takes_any_id(setup.account):
         return setup.model
     return catalogue.complete(setup.model)
 

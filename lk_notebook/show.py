@@ -18,20 +18,13 @@ from IPython.display import display
 
 from lk_notebook.core import footer
 from lk_notebook.core.text import clean
-from lk_notebook.desk import desk
+from lk_notebook.desk import Stopped, desk
 from lk_notebook.net.loop import TICK, interrupts
 from lk_notebook.page import Format, Page, facts
 from lk_notebook.reply import ENDED, Reply
 
 #: The next update waits so many times what the last one took, at least so long, and for what a browser can draw.
 TIMES, AT_LEAST, BYTES_PER_SECOND = 10.0, 0.05, 40_000
-
-
-class Stopped(KeyboardInterrupt):
-    """■ was pressed: the cell ends quietly, and the cells queued behind it do not run, as after any interrupt."""
-
-    def _render_traceback_(self) -> list[str]:
-        return []
 
 
 class Sight(Protocol):

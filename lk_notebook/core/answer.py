@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from lk_notebook.core.pace import Room
 from lk_notebook.core.text import whole
 from lk_notebook.core.values import Alternative, TokenLogprob, ToolCall, Usage, redact
 
@@ -37,6 +38,7 @@ class Answer:
     logprobs: list[TokenLogprob] | None = None
     extra_content: dict[str, Any] | None = None
     quota: dict[str, str] | None = None
+    room: Room | None = None  # what the provider has room for
     events: int = 0
     _calls: list[_Growing] = field(default_factory=list)
     _at_index: dict[int, _Growing] = field(default_factory=dict)

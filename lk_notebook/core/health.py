@@ -51,7 +51,7 @@ class Measured:
 
     times: deque[float] = field(default_factory=lambda: deque(maxlen=LAST))
     begun: int = 0  # requests under way and done: who is unmeasured takes turns
-    last: float = 0.0
+    last: float | None = None  # when it was last asked
     barren: bool = False  # its turn brought nothing: it does not know the model, or refused the request
 
     def median(self) -> float | None:
@@ -95,6 +95,16 @@ class Board:
             asked, passed = [soonest.account], [each for each in passed if each is not soonest]
         return sorted(asked, key=lambda account: self._rank(account, model, now)), passed
 
+    def condition(self, account: Account, now: float) -> tuple[str, str]:
+        """How it does, in a word or two, and its last error since it last answered; each "" where nothing is known."""
+        health = self.health(account)
+        if health.refused:
+            return "key refused", health.why
+        if (left := health.rests_until - now) > 0:
+            return f"rests for {left:.0f} s", health.why
+        asked = any(m.begun for key, m in self._measured.items() if key[:2] == _key(account))
+        return ("failed last" if health.why else "well" if asked else ""), health.why
+
     def explain(self, account: Account, model: str) -> str:
         """Why it stands where it stands, for whoever asks."""
         median = self.measured(account, model).median()
@@ -120,16 +130,16 @@ class Board:
     def failed(self, account: Account, model: str, error: LkError, now: float) -> None:
         """It did not answer: it rests, unless the request itself was at fault."""
         health = self.health(account)
-        health.trying = False
+        health.trying, health.why = False, error.what
         if isinstance(error, AuthenticationError):
-            health.refused, health.why = True, error.what
+            health.refused = True
         elif isinstance(error, QuotaExceededError):
-            self._rest(health, QUOTA_REST, error, now)
+            health.rests_until = max(health.rests_until, now + QUOTA_REST)
         elif error.retryable or isinstance(error, _ITS_OWN):
             if health.rests_until <= now or not health.failures:  # several requests that fail together fail once
                 health.failures += 1
             rest = min(LONGEST_REST, FIRST_REST * 2.0 ** (health.failures - 1))
-            self._rest(health, max(rest, error.retry_after or 0.0), error, now)
+            health.rests_until = max(health.rests_until, now + max(rest, error.retry_after or 0.0))
         else:
             measured = self.measured(account, model)
             measured.barren = isinstance(error, NotFoundError) or not measured.times
@@ -168,10 +178,7 @@ class Board:
                 measured = self._measured.setdefault((parts[0], parts[1], parts[2]), Measured())
                 if not measured.times:
                     measured.times.extend(numbers)
-                    measured.last = measured.last or now
-
-    def _rest(self, health: Health, seconds: float, error: LkError, now: float) -> None:
-        health.rests_until, health.why = max(health.rests_until, now + seconds), error.what
+                    measured.last = now if measured.last is None else measured.last
 
     def _unfit(self, account: Account, now: float) -> str:
         health = self.health(account)
@@ -189,7 +196,7 @@ class Board:
         """Unmeasured ones first, the least asked of them first; then by time; last who would not answer this."""
         measured = self.measured(account, model)
         median = measured.median()
-        if measured.last and now - measured.last > STALE:
+        if measured.last is not None and now - measured.last > STALE:
             return (-1.0, measured.begun)
         if measured.barren:
             return (math.inf, measured.begun)

@@ -48,6 +48,7 @@ class Row:
     temperature: bool | None
     retires: str | None  # the vendor's own date
     status: str  # on LiveKit: current, deprecated, retired, coming soon, or in words
+    listed: tuple[str, ...] | None = None  # the accounts that listed it just now; None: not asked
 
 
 COLUMNS = tuple(field.name for field in fields(Row))
@@ -181,7 +182,9 @@ def grid(all_: Sequence[Row], today: str) -> Grid:
     lines = [line for group in groups for line in _lines(group, today)]
     models = f"{count(len(groups))} model{'s' * (len(groups) != 1)}"
     heads = [head for head, _ in _COLUMNS]
-    return Grid(f"{models}; US dollars for a million tokens, as published", heads, lines, _FIGURES, _FOLDING, tall=True)
+    live = "; ✓ the account listed it just now" if any(row.listed is not None for row in all_) else ""
+    caption = f"{models}; US dollars for a million tokens, as published{live}"
+    return Grid(caption, heads, lines, _FIGURES, _FOLDING, tall=True)
 
 
 def _lines(group: Sequence[Row], today: str) -> Iterator[list[Cell | None]]:
@@ -205,7 +208,7 @@ def _cells(row: Row, today: str) -> Iterator[str]:
     yield row.model
     aside = f" ({row.status})" if row.status in ("coming soon", "retired") else ""
     yield f"{row.provider or UNKNOWN}{aside}"
-    yield ", ".join(row.accounts) or UNKNOWN
+    yield ", ".join(f"✓ {name}" if name in (row.listed or ()) else name for name in row.accounts) or UNKNOWN
     yield _prices(row.livekit_input, row.livekit_output)
     yield _prices(row.own_input, row.own_output)
     yield _context(row.context_window)

@@ -10,12 +10,14 @@ stands. LaTeX's `\frac{{a}}{b}` does hold the expression `a`: `--raw`, or a blan
 from __future__ import annotations
 
 import ast
+import builtins
 import re
 import sys
 import warnings
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass
 from itertools import islice
+from types import CodeType
 from typing import Any
 
 from lk_notebook.core import tables
@@ -55,6 +57,40 @@ def expand(
     """
     pieces = list(_pieces(text, known))  # all of them are read before the first is evaluated
     return "".join(p.text if p.source is None else _evaluated(p, evaluate, show or as_text) for p in pieces)
+
+
+def template(text: str, columns: Collection[str]) -> Callable[[Mapping[str, Any]], str]:
+    """The text as a function of a row, whose columns are the names; read and compiled once.
+
+    Example:
+        >>> template("{{ name }} is {{ age + 1 }}", ["name", "age"])({"name": "Ada", "age": 35})
+        'Ada is 36'
+
+    Raises:
+        PromptError: double braces hold what is no expression, or a name that is no column; when called, an
+            expression fails for that row.
+    """
+    pieces = list(_pieces(text, columns))
+    codes = [None if p.source is None or p.source in columns else _compiled(p, columns) for p in pieces]
+
+    def fill(row: Mapping[str, Any]) -> str:
+        def evaluate(piece: _Piece, code: CodeType | None) -> str:
+            get = row.__getitem__ if code is None else lambda _: eval(code, {"__builtins__": builtins, **row})  # noqa: S307
+            return str(_evaluated(piece, get, as_text))
+
+        return "".join(p.text if p.source is None else evaluate(p, code) for p, code in zip(pieces, codes, strict=True))
+
+    return fill
+
+
+def _compiled(piece: _Piece, columns: Collection[str]) -> CodeType:
+    code = compile(piece.source or "", "<prompt>", "eval")
+    unknown = [name for name in code.co_names if name not in columns and not hasattr(builtins, name)]
+    if unknown and f".{unknown[0]}" not in (piece.source or ""):
+        raise PromptError(
+            f"{{{{ {piece.text} }}}}: {unknown[0]} is no column.", f"The rows have {', '.join(map(str, columns))}."
+        )
+    return code
 
 
 def value(text: str, evaluate: Callable[[str], Any], *, known: Collection[str] = ()) -> Any:

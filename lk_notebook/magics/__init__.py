@@ -11,36 +11,43 @@ if TYPE_CHECKING:
     from IPython.core.magic import Magics
 
     from lk_notebook.magics.cells import Cells
+    from lk_notebook.magics.complete import Completion
 
-_loaded: tuple[list[Magics], Cells] | None = None
+_loaded: tuple[list[Magics], Cells, Completion] | None = None
 
 
 def load(shell: InteractiveShell) -> None:
     """Registers the magics; loading twice is loading once."""
     from lk_notebook.ledger import LEDGER  # noqa: PLC0415 - no IPython outside IPython
+    from lk_notebook.magics.accounts import AccountMagics  # noqa: PLC0415
     from lk_notebook.magics.cells import Cells  # noqa: PLC0415
     from lk_notebook.magics.chat import ChatMagics  # noqa: PLC0415
     from lk_notebook.magics.compare import CompareMagics  # noqa: PLC0415
+    from lk_notebook.magics.complete import Completion  # noqa: PLC0415
     from lk_notebook.magics.models import ModelsMagics  # noqa: PLC0415
+    from lk_notebook.magics.route import RouteMagics  # noqa: PLC0415
     from lk_notebook.magics.settings import SettingsMagics  # noqa: PLC0415
     from lk_notebook.magics.usage import UsageMagics  # noqa: PLC0415
     from lk_notebook.session import current  # noqa: PLC0415
 
     global _loaded  # noqa: PLW0603 - what is registered in the one shell of a kernel
     unload(shell)
-    cells = Cells(shell, current())
+    cells, completion = Cells(shell, current()), Completion(shell, current(), LEDGER)
     magics: list[Magics] = [
         ChatMagics(shell, current(), cells),
         CompareMagics(shell, current()),
         SettingsMagics(shell, current()),
         ModelsMagics(shell),
+        AccountMagics(shell),
+        RouteMagics(shell, current()),
         UsageMagics(shell, LEDGER),
     ]
     for each in magics:
         shell.register_magics(each)
     cells.watch()
+    completion.watch()
     shell.input_transformers_cleanup.append(questions.keep)
-    _loaded = (magics, cells)
+    _loaded = (magics, cells, completion)
 
 
 def unload(shell: InteractiveShell) -> None:
@@ -48,8 +55,9 @@ def unload(shell: InteractiveShell) -> None:
     global _loaded  # noqa: PLW0603 - as above
     if _loaded is None:
         return
-    magics, cells = _loaded
+    magics, cells, completion = _loaded
     cells.leave()
+    completion.leave()
     shell.input_transformers_cleanup.remove(questions.keep)
     for each in magics:
         for kind, names in each.magics.items():

@@ -13,6 +13,7 @@ from IPython.display import display
 
 from lk_notebook.core import comparison
 from lk_notebook.core.values import redact
+from lk_notebook.desk import Stopped
 from lk_notebook.errors import ConfigurationError, PromptError
 from lk_notebook.magics import frames
 from lk_notebook.magics import line as grammar
@@ -187,9 +188,7 @@ def _asked(letters: Sequence[str]) -> str | None:
         except (EOFError, OSError, StdinNotImplementedError):
             return None
         except KeyboardInterrupt:
-            from lk_notebook import show  # noqa: PLC0415 - the view is imported when first used
-
-            raise show.Stopped from None
+            raise Stopped from None
         if answer in ("", TIE, *letters):
             return answer
 

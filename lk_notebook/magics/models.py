@@ -3,31 +3,37 @@
 from __future__ import annotations
 
 import datetime as dt
-import os
+from collections.abc import Sequence
 from dataclasses import asdict
 
 from IPython.core.magic import Magics, line_magic, magics_class, no_var_expand
 from IPython.display import display
 
-from lk_notebook.core import listing
+from lk_notebook.core import listing, live
+from lk_notebook.core.listing import Row
+from lk_notebook.core.values import Account
 from lk_notebook.errors import ConfigurationError
 from lk_notebook.magics import frames
 from lk_notebook.magics import line as grammar
-from lk_notebook.net import accounts
+from lk_notebook.magics.line import Option
+from lk_notebook.net import accounts, loop
+from lk_notebook.net.given import GIVEN
+
+MODELS = (frames.OUTPUT, Option(("--live",), "live", takes=False))
 
 
 @magics_class
 class ModelsMagics(Magics):
-    """The magic that lists models, and asks nobody."""
+    """The magic that lists models, and asks nobody for an answer."""
 
     @line_magic
     @no_var_expand
     def lkmodels(self, line: str) -> None:
-        """List models: providers, published prices, context, and what your accounts reach. Nothing is sent.
+        """List models: providers, published prices, context, and what your accounts reach.
 
         ::
 
-            %lkmodels [FILTER …] [-o VAR]
+            %lkmodels [FILTER …] [--live] [-o VAR]
 
             %lkmodels gpt-5 azure
             %lkmodels reach vision price<1
@@ -38,21 +44,49 @@ class ModelsMagics(Magics):
                     tools     takes tools
                     price<1   input below $1 for a million tokens, as published; also <= > >=
                     of several filters all must hold
+        --live      asks each account that is there for its own list, all at once, for 5 s at most: ✓ marks what it
+                    listed, and ids that no list of ours knows stand at the end
         -o          keeps the list in a variable: a DataFrame, or a list of dicts where there is no pandas
 
         The list is a snapshot: an id with its vendor is sent as typed, also when it does not stand here.
+        Nothing is sent without --live.
         """
-        read = grammar.parse(line, (frames.OUTPUT,))
+        read = grammar.parse(line, MODELS)
         output = frames.variable(read)
         if read.pairs:
             raise ConfigurationError(f"{next(iter(read.pairs))}= is no filter.", "Filters are words, or price<1.")
-        there = listing.rows(accounts.accounts(os.environ.get))
+        there = listing.rows(here := accounts.accounts(GIVEN.getenv))
+        failures: list[str] = []
+        if read.options.get("live"):
+            there, failures = _asked(there, [*here, *GIVEN.addresses.values()])
         found = listing.filtered(there, read.words)
         if output:
-            rows = [{**asdict(row), "accounts": ", ".join(row.accounts)} for row in found]
+            rows = [
+                {**asdict(row), "accounts": ", ".join(row.accounts), "listed": _joined(row.listed)} for row in found
+            ]
             self.shell.user_ns[output] = frames.frame(rows, listing.COLUMNS)  # type: ignore[union-attr]
-        if not found:
-            print(listing.hint(there, read.words))  # noqa: T201 - one line says it
-            return
         today = dt.datetime.now(tz=dt.timezone.utc).date().isoformat()
-        display(frames.bundle(listing.grid(found, today)), raw=True)  # type: ignore[no-untyped-call]
+        if found:
+            display(frames.bundle(listing.grid(found, today)), raw=True)  # type: ignore[no-untyped-call]
+        told = failures if found else [listing.hint(there, read.words), *failures]
+        if told:
+            print("\n".join(told))  # noqa: T201 - a line says it
+
+
+def _joined(names: Sequence[str] | None) -> str | None:
+    return None if names is None else ", ".join(names)
+
+
+def _asked(rows: Sequence[Row], there: Sequence[Account]) -> tuple[list[Row], list[str]]:
+    """The rows with what each account lists, and a line for each that did not."""
+    if not there:
+        return list(rows), ["No account is there that could be asked: %lkaccount adds yours."]
+    from lk_notebook.net.listing import models_of_all  # noqa: PLC0415 - brings httpx and aiohttp
+
+    lists, failures = {}, []
+    for name, said in loop.wait(models_of_all(there)).items():
+        if isinstance(said, list):
+            lists[name] = said
+        else:
+            failures.append(f"{name} listed no models: {said.what}")
+    return live.mark(rows, there, lists) if lists else list(rows), failures

@@ -16,6 +16,7 @@ from urllib.parse import urlsplit
 from lk_notebook.core.routing import DEMO
 from lk_notebook.core.values import Account, Secret
 from lk_notebook.errors import ConfigurationError
+from lk_notebook.net.given import GIVEN
 
 Getenv = Callable[[str], "str | None"]
 
@@ -43,6 +44,9 @@ VENDORS = (
     Vendor("cerebras", "https://api.cerebras.ai/v1", "CEREBRAS_API_KEY", "CEREBRAS_BASE_URL", "/v1"),
 )
 KINDS = ("livekit", "openai", "azure", "groq", "baseten", "cerebras", "demo")
+
+#: Servers on this machine that are found by their port, and used only when they are named.
+LOCAL = {"ollama": "http://localhost:11434/v1"}
 
 #: What each account needs, for the error that says what is missing.
 NEEDS = {
@@ -137,11 +141,11 @@ def named(name: str, getenv: Getenv, *, key: str | None = None) -> Account:
     Raises:
         ConfigurationError: no such account, or what it needs is missing.
     """
-    if re.match(r"https?://", name):
-        secret = Secret.of(key)
-        return Account(
-            _host(name), "url", base_url(name, "/v1"), secret, scheme="Bearer" if secret else "none", found=("its URL",)
-        )
+    if name in LOCAL or re.match(r"https?://", name):
+        account = _address(LOCAL.get(name, name), Secret.of(key))
+        return replace(account, name=name) if name in LOCAL else account
+    if name in GIVEN.addresses:
+        return _address(GIVEN.addresses[name].url, Secret.of(key), GIVEN.addresses[name])
     if name == "demo":
         return DEMO
     found: dict[str, Callable[[], Account | None]] = {
@@ -150,11 +154,31 @@ def named(name: str, getenv: Getenv, *, key: str | None = None) -> Account:
         **{v.kind: functools.partial(_vendor, v, getenv, key) for v in VENDORS},
     }
     if name not in found:
-        raise ConfigurationError(f"There is no account {name}.", f"Known are {', '.join(KINDS)}, and any http(s) URL.")
-    account = found[name]()
-    if account is None:
-        raise ConfigurationError(f"The account {name} is not set up.", f"It needs {' and '.join(NEEDS[name])}.")
-    return account
+        known = f"Known are {', '.join(names())}, and any http(s) URL."
+        raise ConfigurationError(f"There is no account {name}.", known)
+    there = found[name]()
+    if there is None:
+        needs = " and ".join(NEEDS[name])
+        raise ConfigurationError(f"The account {name} is not set up.", f"Set {needs}, or run %lkaccount {name}.")
+    return there
+
+
+def names() -> tuple[str, ...]:
+    """All names that an account may be asked for by."""
+    return (*KINDS, *LOCAL, *GIVEN.addresses)
+
+
+def takes_any_id(name: str | None) -> bool:
+    """Whether model ids go to this account as they were typed: its server alone knows them."""
+    return name is not None and (
+        name == "azure" or name in LOCAL or name in GIVEN.addresses or name.startswith(("http://", "https://"))
+    )
+
+
+def _address(url: str, key: Secret | None, known: Account | None = None) -> Account:
+    """A server by its address, or one whose name and key are known; a key that comes along wins."""
+    account = known or Account(_host(url), "url", base_url(url, "/v1"), scheme="none", found=("its URL",))
+    return account if key is None else replace(account, key=key, scheme="Bearer")
 
 
 def _vendor(vendor: Vendor, getenv: Getenv, key: str | None = None) -> Account | None:

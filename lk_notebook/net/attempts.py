@@ -28,13 +28,13 @@ class Asker:
 
     def __init__(self) -> None:
         self.board = Board()
-        self._client = Client()
+        self.client = Client()
         self._measurements = Measurements(self.board, os.environ.get)
 
     async def aclose(self) -> None:
         """Closes all connections, and keeps what was measured."""
         self._measurements.save()
-        await self._client.aclose()
+        await self.client.aclose()
 
     async def ask(self, call: Call, route: Route, limits: Limits, listener: Listener) -> None:
         """Asks until an account answers; the answer went to the listener.
@@ -80,10 +80,10 @@ class Asker:
             begun = time.monotonic()
             self.board.begins(account, call.model, begun)
             try:
-                await self._client.once(call, account, limits, listener)
+                await self.client.once(call, account, limits, listener)
             except LkError as error:
                 listener.on_attempt(_attempt(call, account, "failed", begun, error))
-                if free and self._client.may_have_died(error, account):
+                if free and self.client.may_have_died(error, account):
                     continue
                 self.board.failed(account, call.model, error, time.monotonic())
                 return error

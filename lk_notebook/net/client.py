@@ -4,24 +4,26 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import json
 import sys
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol
 
 import httpx
 from httpx_aiohttp import HttpxAiohttpClient
 
 from lk_notebook import __version__
-from lk_notebook.core import failures, request
+from lk_notebook.core import failures, pace, request
 from lk_notebook.core.answer import Answer
 from lk_notebook.core.request import Prepared
 from lk_notebook.core.routing import DEMO
 from lk_notebook.core.stream import Decoder, Piece
 from lk_notebook.core.values import Account, Attempt, Call
-from lk_notebook.errors import LkError
+from lk_notebook.errors import LkError, ProtocolError
 from lk_notebook.net import faults
 from lk_notebook.net.auth import auth
+from lk_notebook.net.given import GIVEN
 from lk_notebook.net.transports import Demo
 
 USER_AGENT = f"lk_notebook/{__version__} (python {sys.version_info[0]}.{sys.version_info[1]}.{sys.version_info[2]})"
@@ -31,6 +33,7 @@ AFTER_FINISH_SECONDS = 3.0
 #: A body that has ended is read to its last byte, so that its connection can be used again.
 DRAIN_SECONDS = 0.25
 ERROR_BYTES = 65536
+JSON_BYTES = 8_000_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,6 +105,37 @@ class Client:
             raise
         self._answered.add(account.url)
 
+    async def read_json(self, url: str, account: Account, seconds: float) -> Any:
+        """The JSON at an address of the account, asked for with its key, within so many seconds.
+
+        Raises:
+            LkError: how it failed.
+        """
+        asked = self._http.build_request("GET", url, headers=account.headers, timeout=httpx.Timeout(seconds, pool=None))
+
+        async def read() -> bytes:
+            response = await self._http.send(asked, auth=auth(account), stream=True, follow_redirects=False)
+            try:
+                if not response.is_success:
+                    raise await self._refusal(response, account)
+                body = bytearray()
+                async for data in response.aiter_bytes():
+                    body.extend(data)
+                    if len(body) > JSON_BYTES:
+                        raise ProtocolError(f"{account.name} sent too much to be a list.", "Check its address.")
+                return bytes(body)
+            finally:
+                await response.aclose()
+
+        async with faults.told(account, seconds):
+            body = await asyncio.wait_for(read(), seconds)
+        try:
+            return json.loads(body)
+        except (ValueError, RecursionError):
+            if body.lstrip()[:1] == b"<":
+                raise failures.web_page(account.name, body) from None
+            raise ProtocolError(f"{account.name} sent no JSON.", "Check the address of the account.") from None
+
     def may_have_died(self, error: LkError, account: Account) -> bool:
         """Whether a kept connection died before any byte: that is no try of its account."""
         return error.code == faults.LOST and account.url in self._answered
@@ -120,7 +154,7 @@ class Client:
         served_by = response.headers.get("x-livekit-inference-provider")
         if served_by:
             decoder.answer.served_by = served_by
-        decoder.answer.quota = failures.quota(response.headers)
+        decoder.answer.quota, decoder.answer.room = failures.quota(response.headers), pace.room(response.headers)
         chunks = response.aiter_bytes()
         try:
             async with faults.told(account, limits.timeout, cut=True):
@@ -155,7 +189,7 @@ class Client:
         status, headers = response.status_code, dict(response.headers)
         if status < httpx.codes.BAD_REQUEST:
             return faults.redirected(account, status, headers.get("location", ""))
-        found = " and ".join(account.found) or "the environment"
+        found = GIVEN.told(account.found) or "the environment"
         return failures.failure(status, headers, bytes(body), who=account.name, found=found)
 
 

@@ -96,12 +96,11 @@ async def told(account: Account, timeout: float, *, cut: bool = False) -> AsyncI
         cause = raised.__cause__ or raised
         for each in (raised, cause):
             each.__traceback__ = each.__context__ = each.__cause__ = None
-        place = f"{account.name} ({urlsplit(account.url).netloc})" if account.kind != "url" else account.name
+        host = urlsplit(account.url).netloc
+        place = account.name if account.name == host else f"{account.name} ({host})"
         rows = (*_FAULTS, _CUT if cut else _NO_ANSWER, _GARBAGE)
         fault = next(row for row in rows if isinstance(cause, row.raised) or row is _GARBAGE)
         said = redact(str(cause) or type(cause).__name__)
-        if isinstance(cause, aiohttp.ClientResponseError):  # its repr shows the headers, and the key in them
-            cause = aiohttp.ClientError(said)
         what = fault.what.format(place=place, said=said, timeout=timeout)
         raise fault.error(what, fault.mend, retryable=fault.retryable, code=fault.code) from cause
 

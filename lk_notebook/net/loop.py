@@ -51,6 +51,17 @@ def submit(work: Coroutine[Any, Any, T]) -> concurrent.futures.Future[T]:
     return asyncio.run_coroutine_threadsafe(work, loop())
 
 
+def wait(work: Coroutine[Any, Any, T]) -> T:
+    """What the work on the loop gives, for a caller in any other thread; an interrupt cancels it."""
+    future = submit(work)
+    with interrupts() as seen:
+        while not concurrent.futures.wait([future], TICK).done:
+            if seen.pressed:
+                future.cancel()
+                raise KeyboardInterrupt
+    return future.result()
+
+
 def at_exit(close: Callable[[], Coroutine[Any, Any, None]]) -> None:
     """Has `close` run on the loop when the process ends, after whatever runs there was cancelled; a second at most."""
     pid = os.getpid()

@@ -46,9 +46,12 @@ class Measurements:
         with contextlib.suppress(OSError):
             self._file.parent.mkdir(parents=True, exist_ok=True)
             handle, name = tempfile.mkstemp(dir=self._file.parent)
-            with os.fdopen(handle, "w", encoding="utf-8") as out:
-                json.dump(whole, out)
-            Path(name).replace(self._file)
+            try:
+                with os.fdopen(handle, "w", encoding="utf-8") as out:
+                    json.dump(whole, out)
+                Path(name).replace(self._file)
+            finally:
+                Path(name).unlink(missing_ok=True)  # where it could not be put in place
 
 
 def _read(file: Path) -> dict[str, object]:
@@ -60,10 +63,12 @@ def _read(file: Path) -> dict[str, object]:
 
 
 def _file(getenv: Callable[[str], str | None]) -> Path | None:
-    """Where the platform keeps caches; None where the user wants none kept."""
+    """Where the platform keeps caches; None where the user wants none kept, or has no place for them."""
     if (getenv("LK_NOTEBOOK_MEASUREMENTS") or "").strip().lower() in ("off", "0", "no", "false"):
         return None
     if folder := getenv("XDG_CACHE_HOME") or (getenv("LOCALAPPDATA") if sys.platform == "win32" else None):
         return Path(folder, "lk_notebook", "measured.json")
-    home = Path.home() / ("Library/Caches" if sys.platform == "darwin" else ".cache")
-    return home / "lk_notebook" / "measured.json"
+    home = getenv("HOME") or getenv("USERPROFILE")
+    if not home:  # a container's nameless user
+        return None
+    return Path(home, "Library/Caches" if sys.platform == "darwin" else ".cache", "lk_notebook", "measured.json")

@@ -22,24 +22,24 @@ from lk_notebook.errors import SchemaError
 CASE = json.loads((Path(__file__).parent / "data" / "livekit" / "85_schema_pydantic.json").read_text("utf-8"))
 
 
-class Mood(enum.Enum):  # noqa: D101 - a docstring would be sent
+class Mood(enum.Enum):
     GOOD = "good"
     BAD = "bad"
 
 
-class Pet(BaseModel):  # noqa: D101
+class Pet(BaseModel):
     name: str
 
 
-class Cat(Pet):  # noqa: D101
+class Cat(Pet):
     kind: Literal["cat"]
 
 
-class Dog(Pet):  # noqa: D101
+class Dog(Pet):
     kind: Literal["dog"]
 
 
-class Person(BaseModel):  # noqa: D101
+class Person(BaseModel):
     name: str
     age: int
     mood: Mood = Mood.GOOD
@@ -47,17 +47,17 @@ class Person(BaseModel):  # noqa: D101
     boss: Optional["Person"] = None
 
 
-class Words(typing.TypedDict):  # noqa: D101
+class Words(typing.TypedDict):
     words: list[str]
     note: NotRequired[str]
 
 
-class Tags(RootModel[list[str]]):  # noqa: D101
+class Tags(RootModel[list[str]]):
     pass
 
 
 @dataclasses.dataclass
-class Place:  # noqa: D101
+class Place:
     city: str
     seen: dt.date
     words: list[str] = dataclasses.field(default_factory=list)
@@ -315,7 +315,7 @@ def test_of_a_cut_object_no_part_is_taken(value, data):
         ('```\n{"a": 0}\n```\n```json\n{"a": 1}\n```', {"a": 1}),
         ('```json\n{"a": 1}', {"a": 1}),
         ('{"a": "two\nlines"}', {"a": "two\nlines"}),
-        ('\ufeff{"a": 1}', {"a": 1}),
+        ("\ufeff5", 5),
         ('{"a": 1}{"b": 2}', {"a": 1}),
     ],
 )
@@ -324,7 +324,7 @@ def test_json_is_found_as_models_write_it(text, value):
     assert extract_json(text) == value
 
 
-@pytest.mark.parametrize("text", ["[" * 50_000, "{" * 50_000, "[1 " * 50_000, '{"a":[' * 50_000, "[" + "1" * 5_000])
+@pytest.mark.parametrize("text", ["[" * 150_000, "{" * 150_000, "[1 " * 150_000, '{"a":[' * 150_000, "[" + "1" * 5_000])
 def test_a_hostile_text_is_refused_soon(text):
     """Neither its depth nor its brackets take long."""
     start = time.perf_counter()

@@ -39,18 +39,18 @@ class Unit(enum.Enum):
     F = "f"
 
 
-class Point(BaseModel):  # noqa: D101 - its docstring would be told
+class Point(BaseModel):
     x: float
     y: float = 0.5
     note: str | None = "none given"
 
 
-class Size(TypedDict):  # noqa: D101
+class Size(TypedDict):
     width: int
 
 
 @dataclasses.dataclass
-class Box:  # noqa: D101
+class Box:
     size: Size
     open_since: dt.date = dt.date(2020, 1, 1)
 
@@ -58,7 +58,7 @@ class Box:  # noqa: D101
 class Finder:
     """Finds notes."""
 
-    def __call__(self, query: str) -> str:  # noqa: D102 - the class says it
+    def __call__(self, query: str) -> str:
         return query
 
     async def later(self, query: "str") -> str:
@@ -71,7 +71,7 @@ class Finder:
         return bool(query)
 
 
-def search(query: str, tags: list[str] | None = None, limit: int = 10) -> str:  # noqa: D417 - as users write them
+def search(query: str, tags: list[str] | None = None, limit: int = 10) -> str:
     """Search the notes.
 
     Args:
@@ -146,7 +146,7 @@ def test_the_description_keeps_its_paragraphs(text, description):
 def test_an_argument_without_words_is_told_without_description():
     """A docstring that names an argument and says nothing of it adds nothing."""
 
-    def f(x: int):  # noqa: D417
+    def f(x: int):
         """F.
 
         Args:
@@ -497,6 +497,7 @@ def test_a_schema_is_written_anew():
         (dt.datetime(2024, 1, 2, 3, tzinfo=dt.timezone.utc), "2024-01-02T03:00:00Z"),
         ([{"when": pd.NaT, "n": 1}], '[{"when": "NaT", "n": 1}]'),
         (Unit.C, "c"),
+        (enum.Enum("Tone", {"WARM": "warm"}, type=str).WARM, "warm"),
         (pd.DataFrame({"a": [1]}), "| a |\n| --- |\n| 1 |"),
         (pd.Series([1], name="a"), "| a |\n| --- |\n| 1 |"),
         (ValueError("too big"), "too big"),

@@ -187,14 +187,18 @@ def test_tools_run_however_the_reply_is_waited_for(stage, source):
     assert results(stage.requests[1]) == ["5"]
 
 
-@pytest.mark.parametrize("name", ["add", "slow_add"])
-def test_a_tool_runs_while_nobody_waits(stage, name):
-    """The cell has ended and the kernel is idle: the reply goes on by itself."""
-    stage.play(calling(name, '{"a": 2, "b": 3}'), stream("It is five."))
-    stage.run(f"{KINDS}\nfrom lk_notebook import LLM\nreply = LLM()('hi', tools=[{name}])")
+@pytest.mark.parametrize("kind", ["def", "async def"])
+def test_a_tool_runs_while_nobody_waits(stage, kind):
+    """The cell has ended and the kernel is idle: the reply goes on by itself, its tools in the kernel's main thread."""
+    stage.play(calling("here"), stream("Done."))
+    stage.run(
+        "import threading\nfrom lk_notebook import LLM\n"
+        f"{kind} here() -> bool:\n    return threading.current_thread() is threading.main_thread()\n"
+        "reply = LLM()('hi', tools=[here])"
+    )
 
     assert stage.player.wait(lambda: len(stage.requests) == 2, 10)
-    assert results(stage.requests[1]) == ["5"]
+    assert results(stage.requests[1]) == ["true"]
 
 
 # ■ --------------------------------------------------------------------------------------------------------------

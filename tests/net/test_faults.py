@@ -110,6 +110,13 @@ def test_a_failure_within_the_answer(play, answer, name):
     assert len(player.requests) == 1
 
 
+def test_a_half_tag_is_kept_where_the_answer_is_cut(play):
+    """What waited to be known as the beginning of a thought is text when nothing follows."""
+    reply = ask(play(Answer([chunk({"content": "<thin"}), 0.05], then="cut")).base_url)
+
+    assert (reply.text, type(reply.error)) == ("<thin", errors.StreamInterrupted)
+
+
 SILENT = {
     "before the headers": (Answer(before="hang"), ""),
     "before the first word": (after(TALE, 1, "hang"), ""),

@@ -98,6 +98,18 @@ def test_a_program_ends_quietly(play, program, source):
     assert program(play(lambda request: HANGS if request.prompt == "hang" else echo(request)), source) == ""
 
 
+def test_the_end_of_a_program_stops_what_is_under_way(play, program):
+    """A reply that nobody waits for is stopped like any other: its connection is closed, what had arrived stays."""
+    said = program(play(HANGS), """
+import atexit
+atexit.register(lambda: print(reply.state, reply.text))
+reply = llm("hi")
+next(iter(reply))
+""")  # fmt: skip
+
+    assert said == "stopped So far\n"
+
+
 def test_an_import_starts_nothing(play, program):
     """No thread and no client until the first question."""
     said = program(play(echo), "print(threading.active_count(), 'httpx' in sys.modules, 'aiohttp' in sys.modules)")

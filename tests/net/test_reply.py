@@ -441,11 +441,16 @@ def test_an_argument_that_cannot_be_used_is_refused(words_):
     assert len(str(caught.value).splitlines()) == 2
 
 
-def test_a_reply_that_has_failed_costs_nothing_made_up(play):
-    """A cut answer has no cost of its own making."""
-    reply = llm(play(Answer([*words("So"), event({"usage": USAGE}), 0.05], then="cut")))("hi").wait()
+def test_only_an_answer_that_came_whole_has_a_cost(play):
+    """At a published price an answer has one; one that was cut has none of our making, though its tokens are told."""
+    whole, cut = stream("Hi", usage=USAGE), Answer([*words("So"), event({"usage": USAGE}), 0.05], then="cut")
+    gateway = {"base_url": play(whole, cut).base_url, "api_key": "APImadeup", "api_secret": "made-up-secret-0123"}
+    ask = LLM("openai/gpt-4.1", provider="openai", max_retries=0, **gateway)
+    replies = [ask("hi").wait(), ask("hi").wait()]
 
-    assert (reply.usage.prompt_tokens, reply.cost) == (12, None)
+    assert [reply.usage.prompt_tokens for reply in replies] == [12, 12]
+    assert replies[0].cost > 0
+    assert replies[1].cost is None
 
 
 def test_repr_is_short_and_says_how_it_stands(play):

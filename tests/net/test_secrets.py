@@ -73,13 +73,12 @@ ECHOES = {
 
 def told(reply):
     """All that can be shown of a failed reply: raised here, raised as it is, its causes, every local of every frame."""
+    error = reply.wait().error
+    shown = [traceback.TracebackException.from_exception(error, capture_locals=True)]
     try:
         str(reply)
-    except type(reply.error) as error:
-        shown = [traceback.TracebackException.from_exception(error, capture_locals=True)]
-    reply.wait()
-    shown.append(traceback.TracebackException.from_exception(reply.error, capture_locals=True))
-    error = reply.error
+    except type(error) as raised:
+        shown.append(traceback.TracebackException.from_exception(raised, capture_locals=True))
     told_ = [line for each in shown for line in each.format()]
     return "".join([*told_, repr([error, vars(error), error.__cause__, error.__context__, reply.attempts]), str(error)])
 

@@ -1,0 +1,142 @@
+"""A journal of finished rows: a JSON line each, written at once, so that a killed kernel loses nothing.
+
+The first line names what was asked; a journal of another question is refused. Read it with pandas:
+`pandas.read_json(path, lines=True)`.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import sys
+import time
+from pathlib import Path
+from types import TracebackType
+from typing import TYPE_CHECKING, Any
+
+from lk_notebook.errors import ConfigurationError
+
+if TYPE_CHECKING:
+    from typing_extensions import Self
+
+#: Seconds between two fsyncs: what a power cut may cost.
+FSYNC_EVERY = 1.0
+
+
+class Journal:
+    """One open journal; no other process can open it meanwhile.
+
+    Example:
+        ```python
+        with Journal("labels.jsonl", {"fingerprint": "…"}) as journal:
+            journal.write("row key", "answer")
+        ```
+    """
+
+    def __init__(self, path: str | Path, asked: dict[str, Any]) -> None:
+        self._path, self._asked = Path(path), asked
+        self.rows: dict[str, str] = {}
+        self.problem: str | None = None  # why no more is written, though the rows go on
+        self._file = -1
+        self._synced = 0.0
+
+    def __enter__(self) -> Self:
+        """Opens, locks and reads it.
+
+        Raises:
+            ConfigurationError: it cannot be opened, another process writes it, or it answers another question.
+        """
+        try:
+            self._file = os.open(self._path, os.O_RDWR | os.O_CREAT | getattr(os, "O_BINARY", 0), 0o666)
+        except OSError as error:
+            raise ConfigurationError(
+                f"The journal {self._path} cannot be opened: {error.strerror}.", "Name another file."
+            ) from error
+        try:
+            _lock(self._file, self._path)
+            self._read()
+        except BaseException:
+            os.close(self._file)
+            raise
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        with contextlib.suppress(OSError):
+            os.fsync(self._file)
+        os.close(self._file)
+
+    def write(self, key: str, text: str) -> None:
+        """Writes a finished row; what cannot be written is said once, and the rows go on without it."""
+        if self.problem is None:
+            self._line({"row": key, "text": text})
+
+    def _line(self, value: dict[str, Any]) -> None:
+        data = json.dumps(value, ensure_ascii=False).encode("utf-8", "replace") + b"\n"
+        try:
+            while data:
+                data = data[os.write(self._file, data) :]
+            if time.monotonic() - self._synced > FSYNC_EVERY:
+                os.fsync(self._file)
+                self._synced = time.monotonic()
+        except OSError as error:
+            self.problem = f"The journal {self._path} is not written any more: {error.strerror}."
+
+    def _read(self) -> None:
+        """Takes over the rows; a torn last line, as a killed kernel or a full disk leaves it, is cut off."""
+        with os.fdopen(os.dup(self._file), "rb") as file:
+            file.seek(0)
+            whole = file.read()
+        good = whole[: whole.rfind(b"\n") + 1]
+        lines = good.splitlines()
+        head = _parsed(lines[0]) if lines else None
+        if whole and (head is None or head.get("lk_notebook") != "journal"):
+            if lines or not _begins_one(whole):
+                raise ConfigurationError(f"{self._path} is no journal of lk_notebook.", "Name another file.")
+            good = b""
+        if head and head.get("fingerprint") != self._asked["fingerprint"]:
+            changed = [name for name, value in self._asked.items() if head.get(name) != value and name != "fingerprint"]
+            raise ConfigurationError(
+                f"The journal {self._path} answers another question: {', '.join(changed) or 'its rows'} changed.",
+                "Name another file, or delete it.",
+            )
+        for line in lines[1:]:
+            if (row := _parsed(line)) is not None and isinstance(row.get("text"), str):
+                self.rows[str(row.get("row"))] = row["text"]
+        os.ftruncate(self._file, len(good))
+        os.lseek(self._file, 0, os.SEEK_END)
+        if not good:
+            self._line({"lk_notebook": "journal", **self._asked})
+
+
+def _begins_one(whole: bytes) -> bool:
+    """Whether it is the torn first line of a journal, and no other file."""
+    start = b'{"lk_notebook": "journal"'
+    return whole.startswith(start) or start.startswith(whole)
+
+
+def _parsed(line: bytes) -> dict[str, Any] | None:
+    try:
+        value = json.loads(line)
+    except ValueError:
+        return None
+    return value if isinstance(value, dict) else None
+
+
+def _lock(file: int, path: Path) -> None:
+    """Holds the file for this process alone; the system lets go when the process ends, however."""
+    try:
+        if sys.platform == "win32":
+            import msvcrt  # noqa: PLC0415 - on Windows alone
+
+            msvcrt.locking(file, msvcrt.LK_NBLCK, 1)
+        else:
+            import fcntl  # noqa: PLC0415 - not on Windows
+
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as error:
+        raise ConfigurationError(
+            f"Another process writes the journal {path}.", "Wait for it, or name another file."
+        ) from error
