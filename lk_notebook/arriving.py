@@ -298,7 +298,8 @@ class Arriving:
             self.state = state
         self._over.set()
         self.notify()
-        for wake in tuple(self._enders):
+        enders, self._enders = self._enders, []  # they hold this reply: let go, and nothing of it needs the collector
+        for wake in enders:
             wake()
 
     def when_ended(self, call: Callable[[], None]) -> None:

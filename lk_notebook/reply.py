@@ -163,21 +163,21 @@ class Reply(Arriving):
         """Waits for news on whichever loop this runs; whoever is cancelled here wants the answer no more."""
         here = asyncio.get_running_loop()
         news = here.create_future()
+        with heartbeat(here) as beat:
 
-        def wake() -> None:
-            with contextlib.suppress(RuntimeError):  # that loop has ended
-                here.call_soon_threadsafe(lambda: None if news.done() else news.set_result(None))
+            def wake() -> None:
+                with contextlib.suppress(RuntimeError):  # that loop has ended
+                    beat.tell(news)
 
-        wakers.append(wake)
-        try:
-            if self.state not in ENDED and not came():
-                with heartbeat(here):
+            wakers.append(wake)
+            try:
+                if self.state not in ENDED and not came():
                     await news
-        except asyncio.CancelledError:
-            self.stop()
-            raise
-        finally:
-            wakers.remove(wake)
+            except asyncio.CancelledError:
+                self.stop()
+                raise
+            finally:
+                wakers.remove(wake)
 
     def _repr_pretty_(self, printer: Any, cycle: bool) -> None:  # noqa: FBT001 - IPython's signature
         printer.text("<Reply …>" if cycle else repr(self))

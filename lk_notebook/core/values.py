@@ -44,11 +44,13 @@ class Secret:
         """
         if isinstance(value, Secret) or value is None:
             return value
-        if not (value := value.strip()):
+        value = cls(value.strip())  # at once: a Verbose traceback of the error below shows what stands here
+        if not value.reveal():
             return None
-        if not value.isascii() or not value.isprintable():
+        if not value.reveal().isascii() or not value.reveal().isprintable():
+            _known.add(repr(value.reveal())[1:-1])  # as a caller's frame would show it
             raise ConfigurationError("A key holds characters that no HTTP header can carry.", "Copy the key again.")
-        return cls(value)
+        return value
 
     def reveal(self) -> str:
         """The key in the clear. Call it in `net.auth` only."""

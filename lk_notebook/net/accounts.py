@@ -95,9 +95,12 @@ def livekit(
     names: list[str] = []
 
     def first(given: str | None, name: str) -> Secret | None:
-        for value, where in ((given, "the argument"), *((getenv(p + name), p + name) for p in _PREFIXES)):
-            if found := Secret.of(value):
-                names.append(where)
+        if found := Secret.of(given):
+            names.append("the argument")
+            return found
+        for prefix in _PREFIXES:  # no value gets a name: a Verbose traceback shows all names
+            if found := Secret.of(getenv(prefix + name)):
+                names.append(prefix + name)
                 return found
         return None
 

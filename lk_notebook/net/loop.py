@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import atexit
+import collections
 import concurrent.futures
 import contextlib
 import os
@@ -81,31 +82,54 @@ def at_exit(close: Callable[[], Coroutine[Any, Any, None]]) -> None:
     atexit.register(ending)
 
 
-class _Beat:
-    """The ticking of one loop, for as many as await something on it."""
+class Beat:
+    """The ticking of one loop, for as many as await something on it, and the door for their news.
+
+    News that come together from another thread wake the loop once: each wake costs a system call.
+    """
 
     def __init__(self, here: asyncio.AbstractEventLoop) -> None:
         self.awaiting = 0
         self._here = here
         self._next = here.call_later(TICK, self._again)
+        self._news: collections.deque[asyncio.Future[None]] = collections.deque()
+        self._knocked = False
+
+    def tell(self, news: asyncio.Future[None]) -> None:
+        """Has the future done on its loop; called on any thread.
+
+        Raises:
+            RuntimeError: the loop has ended.
+        """
+        self._news.append(news)
+        if not self._knocked:
+            self._knocked = True
+            self._here.call_soon_threadsafe(self._open)
+
+    def stop(self) -> None:
+        """Ticks no more."""
+        self._next.cancel()
+
+    def _open(self) -> None:
+        self._knocked = False  # before looking: what is told from here on knocks again
+        while self._news:
+            if not (news := self._news.popleft()).done():
+                news.set_result(None)
 
     def _again(self) -> None:
         self._next = self._here.call_later(TICK, self._again)
 
-    def stop(self) -> None:
-        self._next.cancel()
 
-
-_beats: dict[asyncio.AbstractEventLoop, _Beat] = {}
+_beats: dict[asyncio.AbstractEventLoop, Beat] = {}
 
 
 @contextlib.contextmanager
-def heartbeat(here: asyncio.AbstractEventLoop) -> Iterator[None]:
+def heartbeat(here: asyncio.AbstractEventLoop) -> Iterator[Beat]:
     """Wakes a loop in ticks while something is awaited on it: an interrupt cancels, but does not wake, an idle one."""
-    beat = _beats.get(here) or _beats.setdefault(here, _Beat(here))
+    beat = _beats.get(here) or _beats.setdefault(here, Beat(here))
     beat.awaiting += 1
     try:
-        yield
+        yield beat
     finally:
         beat.awaiting -= 1
         if not beat.awaiting:

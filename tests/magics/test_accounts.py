@@ -253,6 +253,25 @@ def test_what_is_no_key_is_not_kept(here, typed):
     assert "needs LIVEKIT_API_KEY and LIVEKIT_API_SECRET" in started.rows("%lkaccount")["livekit"]
 
 
+@pytest.mark.parametrize("key", ["schlüssel-never-show", "sk-never-\x7fshow-never-show", "sk-never-show\t-never-show"])
+@pytest.mark.parametrize(
+    ("variable", "source"),
+    [(None, "%lkaccount groq"), ("GROQ_API_KEY", "%lkroute"), ("LIVEKIT_API_KEY", "%lkroute"),
+     (None, "import lk_notebook; lk_notebook.LLM('m', account='groq', api_key=k)")],
+    ids=["typed", "groq", "livekit", "argument"],
+)  # fmt: skip
+def test_a_broken_key_is_in_no_traceback(here, key, variable, source):
+    """Typed, given or found in the environment: also the whole traceback of `%xmode Verbose` has it struck out."""
+    started = here(**({variable: key} if variable else {}), LIVEKIT_API_SECRET="x")
+    started._shell.names["k"] = key
+    started.run("%xmode Verbose")
+    cell = started.run(source, key)
+    started.run("%xmode Context")
+
+    assert "characters that no HTTP header can carry" in cell.printed
+    assert "never-show" not in cell.printed.replace("\\x7f", "")
+
+
 def test_nobody_to_ask_is_two_lines(here):
     """A run without a keyboard fails at once, with the variable to set."""
     started = here()

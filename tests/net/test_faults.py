@@ -13,7 +13,7 @@ from lk_notebook import LLM, errors
 KEY = "sk-never-show-this-0123456789"
 TALE = stream("It was a dark night")
 TEXT = Answer([chunk({"role": "assistant", "content": ""}), *words("It was")])
-SHOWN = [*words("It was"), 0.05]  # read by the client before what follows
+SHOWN = [*words("It was"), 0.2]  # read by the client before what follows
 GZIP = {"content-type": "text/event-stream", "content-encoding": "gzip"}
 
 

@@ -10,12 +10,12 @@ import time
 
 import pytest
 from kernels import ROOT, clean_environment
-from player import Answer, stream, words
+from player import Answer, chunk, stream
 
 from lk_notebook import LLM
 from lk_notebook.net import loop
 
-HANGS = Answer(words("So far"), then="hang")
+HANGS = Answer([chunk({"content": "So far"})], then="hang")
 
 
 @pytest.fixture
@@ -166,7 +166,8 @@ def test_an_interrupt_stops_the_reply_that_is_waited_for(play):
     """Ctrl+C while a program waits ends the reply, closes its connection, and is an interrupt as ever."""
     player, before = play(HANGS), signal.getsignal(signal.SIGINT)
     reply = LLM("m", base_url=player.base_url)("hi")
-    threading.Timer(0.3, _thread.interrupt_main).start()
+    next(iter(reply))
+    threading.Timer(0.1, _thread.interrupt_main).start()
 
     with pytest.raises(KeyboardInterrupt):
         str(reply)
