@@ -298,7 +298,7 @@ class Arriving:
             self.state = state
         self._over.set()
         self.notify()
-        enders, self._enders = self._enders, []  # they hold this reply: let go, and nothing of it needs the collector
+        enders, self._enders = tuple(self._enders), []  # they hold this reply: let go, and the collector has no work
         for wake in enders:
             wake()
 

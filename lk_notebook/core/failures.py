@@ -199,8 +199,10 @@ def retry_after(headers: Mapping[str, str]) -> float | None:
     """
     if (ms := _number(headers.get("retry-after-ms"))) is not None:
         return ms / 1000
-    if value := headers.get("retry-after"):
-        return _number(value) if _number(value) is not None else _until(value, headers.get("date"))
+    value = headers.get("retry-after", "")
+    named = (_number(value), _until(value, headers.get("date")))
+    if told := [seconds for seconds in named if seconds is not None]:
+        return told[0]
     resets = [
         seconds
         for name, value in headers.items()
@@ -236,9 +238,10 @@ def _number(text: str | None) -> float | None:
 
 def _until(date: str, now: str | None) -> float | None:
     try:
-        return max(0.0, (parsedate_to_datetime(date) - parsedate_to_datetime(now or "")).total_seconds())
+        seconds = (parsedate_to_datetime(date) - parsedate_to_datetime(now or "")).total_seconds()
     except (TypeError, ValueError):
         return None
+    return _number(str(max(0.0, seconds)))
 
 
 def quota(headers: Mapping[str, str]) -> dict[str, str] | None:

@@ -150,7 +150,7 @@ class Client:
 
     async def _send(self, prepared: Prepared, account: Account, limits: Limits) -> httpx.Response:
         timeout = httpx.Timeout(limits.timeout, connect=min(CONNECT_SECONDS, limits.timeout), pool=None)
-        sent = httpx.Request(  # not the client's build_request, which merges what we merged, at a fifth of a request's cost
+        sent = httpx.Request(  # the client's build_request merges again, at a fifth of a request's cost
             "POST", prepared.url, headers={**COMMON, **prepared.headers}, content=prepared.content,
             extensions={"timeout": timeout.as_dict()},
         )  # fmt: skip

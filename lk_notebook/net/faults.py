@@ -1,7 +1,7 @@
 """What goes wrong on the way, to the error it means.
 
 The aiohttp transport tells a refused connection as httpx.ConnectTimeout: the cases are told apart by `__cause__`.
-The cause stays, for Verbose, but without its frames: they hold headers, and headers hold keys.
+The cause stays, for Verbose, but in words alone.
 """
 
 from __future__ import annotations
@@ -94,15 +94,18 @@ async def told(account: Account, timeout: float, *, cut: bool = False) -> AsyncI
         yield
     except (*EDGE, asyncio.TimeoutError) as raised:
         cause = raised.__cause__ or raised
-        for each in (raised, cause):
-            each.__traceback__ = each.__context__ = each.__cause__ = None
         host = urlsplit(account.url).netloc
         place = account.name if account.name == host else f"{account.name} ({host})"
         rows = (*_FAULTS, _CUT if cut else _NO_ANSWER, _GARBAGE)
         fault = next(row for row in rows if isinstance(cause, row.raised) or row is _GARBAGE)
         said = redact(str(cause) or type(cause).__name__)
         what = fault.what.format(place=place, said=said, timeout=timeout)
-        raise fault.error(what, fault.mend, retryable=fault.retryable, code=fault.code) from cause
+        # In place of the cause, its words: its frames, and its own fields, hold headers, and headers hold keys.
+        told_by = Exception(f"{type(cause).__name__}: {said}")
+        error = fault.error(what, fault.mend, retryable=fault.retryable, code=fault.code)
+    else:
+        return
+    raise error from told_by
 
 
 def redirected(account: Account, status: int, location: str) -> LkError:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import select
 import socket
@@ -137,6 +138,7 @@ class Player:
         self.requests: list[Request] = []
         self.closings: list[Closing] = []
         self.connections = 0
+        self._open: set[socket.socket] = set()
         self._news, self._ended = threading.Condition(), threading.Event()
         self._listener = socket.create_server(("127.0.0.1", 0), backlog=512)
         self.host = f"127.0.0.1:{self._listener.getsockname()[1]}"
@@ -152,6 +154,9 @@ class Player:
     def close(self) -> None:
         """No further answers; who still waits for one is dropped."""
         self._ended.set()
+        for each in (self._listener, *self._open):
+            with contextlib.suppress(OSError):
+                each.shutdown(socket.SHUT_RDWR)  # wakes the thread that waits in it; close() alone does not
         self._listener.close()
 
     def wait(self, holds: Callable[[], Any], seconds: float = 20.0) -> bool:
@@ -184,6 +189,7 @@ class Player:
 
     def _serve(self, connection: socket.socket, number: int) -> None:
         connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        self._open.add(connection)
         request: Request | None = None
         try:
             with connection, connection.makefile("rb") as incoming:
@@ -199,6 +205,8 @@ class Player:
                 self._note(self.closings, Closing(time.time(), None))
         except OSError:
             self._note(self.closings, Closing(time.time(), request))
+        finally:
+            self._open.discard(connection)
 
     def _answer(self, request: Request) -> Answer:
         if callable(self._answers):
@@ -238,10 +246,12 @@ class Player:
         """Wait, and notice at once when the client goes away meanwhile."""
         gate = until if isinstance(until, threading.Event) else None
         last = time.monotonic() + (SILENCE if gate else until)
+        watch = select.poll()  # select.select() takes no file number above 1023
+        watch.register(connection, select.POLLIN)
         while (left := last - time.monotonic()) > 0 and not (gate and gate.is_set()):
             if self._ended.is_set():
                 raise ConnectionAbortedError
-            readable, _, _ = select.select([connection], [], [], min(left, 0.005 if gate else 0.05))
+            readable = watch.poll(1000 * min(left, 0.005 if gate else 0.05))
             if readable and connection.recv(1, socket.MSG_PEEK) == b"":
                 raise ConnectionResetError("the client closed its connection")
 
