@@ -64,9 +64,10 @@ class Journal:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        file, self._file = self._file, -1  # its number may soon be another file's
         with contextlib.suppress(OSError):
-            os.fsync(self._file)
-        os.close(self._file)
+            os.fsync(file)
+        os.close(file)
 
     def write(self, key: str, text: str) -> None:
         """Writes a finished row; what cannot be written is said once, and the rows go on without it."""

@@ -102,6 +102,7 @@ class Mapper:
         self.done: dict[str, Done] = {}
         self.errors: dict[str, LkError] = {}
         self.finished: Callable[[str, Done], None] | None = None
+        self.running = False
 
     async def run(self, keys: Iterable[str], workers: int) -> None:
         """Asks all keys, `workers` at once at most, or as the pace allows."""
@@ -117,9 +118,13 @@ class Mapper:
             text = redact(str(row.text))
             return Done(text, text if self._parse is None else self._parse(text), row.answer.usage)
 
-        async with _Group() as group:
-            for _ in range(workers):
-                group.start(self._worker(pending, ask))
+        self.running = True
+        try:
+            async with _Group() as group:
+                for _ in range(workers):
+                    group.start(self._worker(pending, ask))
+        finally:
+            self.running = False
 
     async def _worker(self, pending: Iterator[str], ask: Callable[[str], Any]) -> None:
         for key in pending:

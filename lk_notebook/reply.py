@@ -50,8 +50,13 @@ class Reply(Arriving):
     def start(self, work: Coroutine[Any, Any, None]) -> Reply:
         """Starts the asking on the background loop."""
         self._work = submit(work)
-        self._work.add_done_callback(lambda _: self.end("stopped"))  # the work may be cancelled before its first step
+        self._work.add_done_callback(self._worked)
         return self
+
+    def _worked(self, _work: object) -> None:
+        """Ends a reply whose work was cancelled before its first step; lets go of the work, which holds the reply."""
+        self.end("stopped")
+        self._work = None
 
     def continue_(self) -> Reply:
         """Goes on where a cut, stopped or length-limited answer ended; the new reply holds the joined text.
@@ -86,8 +91,8 @@ class Reply(Arriving):
 
     def stop(self) -> None:
         """Ends it now: the connection is closed, what had arrived stays."""
-        if self._work is not None:
-            self._work.cancel()
+        if (work := self._work) is not None:
+            work.cancel()
 
     def __str__(self) -> str:
         self.wait()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import sys
 import time
 from collections import Counter
@@ -77,7 +78,7 @@ class Table:
         """What tells rows apart: the content of what is asked."""
         content = self.messages(i)[-1]["content"]
         if self.images is not None:
-            content += "\n" + repr(self.images(i))
+            content += "\n" + _told(self.images(i))
         return hashlib.sha256(content.encode("utf-8", "replace")).hexdigest()[:24]
 
 
@@ -262,22 +263,24 @@ class Run:
         with _Bar(
             total if len(keys) == total else len(keys), show=self._options.progress and len(keys) == total
         ) as bar:
-            with interrupts() as seen:
-                while not work.done():
-                    time.sleep(TICK)
-                    bar.at(
-                        len(mapper.done) + len(mapper.errors) - before,
-                        len(mapper.errors),
-                        self._cost(mapper, keys, bar),
-                    )
-                    if seen.pressed or (self._options.on_error == "raise" and mapper.errors):
-                        break
-                    if LEDGER.budget is not None:
-                        self._check_budget(mapper, keys)
-            if not work.done():
-                work.cancel()
-                _settle(work)
-            else:
+            try:
+                with interrupts() as seen:
+                    while not work.done():
+                        time.sleep(TICK)
+                        bar.at(
+                            len(mapper.done) + len(mapper.errors) - before,
+                            len(mapper.errors),
+                            self._cost(mapper, keys, bar),
+                        )
+                        if seen.pressed or (self._options.on_error == "raise" and mapper.errors):
+                            break
+                        if LEDGER.budget is not None:
+                            self._check_budget(mapper, keys)
+            finally:
+                if not work.done():
+                    work.cancel()
+                    _settle(mapper)
+            if not work.cancelled():
                 work.result()
             bar.at(len(mapper.done) + len(mapper.errors) - before, len(mapper.errors), None)
         if seen.pressed:
@@ -332,6 +335,8 @@ class Run:
 
     def _shaped(self, mapper: Mapper) -> Any:
         table, report = self._table, self._report
+        if self._options.on_error == "raise" and mapper.errors:
+            raise next(iter(mapper.errors.values()))  # the rows behind it were not asked
         values: list[Any] = []
         rates: list[Any] = []
         for i, key in enumerate(self._keys):
@@ -361,6 +366,15 @@ class Run:
         return next(done.value for done in found if repr(done.value) == best), _agreement(found, count)
 
 
+def _told(image: Any) -> str:
+    """What tells images apart; two figures, or two arrays, may print the same."""
+    if image is None or isinstance(image, (str, bytes, os.PathLike)):
+        return repr(image)
+    from lk_notebook import images as reading  # noqa: PLC0415 - only who sends images needs it
+
+    return json.dumps(reading.parts(image)[0])
+
+
 def _agreement(found: list[Done], count: int) -> Any:
     """The share that said the most frequent value; per field, where values have fields."""
     fields = [_fields(done.value) for done in found]
@@ -376,10 +390,10 @@ def _fields(value: Any) -> dict[str, Any]:
     return dict(vars(value)) if hasattr(value, "__dict__") else {}
 
 
-def _settle(work: Any) -> None:
-    """Waits a moment for cancelled work to close its connections."""
+def _settle(mapper: Mapper) -> None:
+    """Waits a moment for cancelled work to close its connections; its future alone is done at once."""
     last = time.monotonic() + 1
-    while not work.done() and time.monotonic() < last:
+    while mapper.running and time.monotonic() < last:
         time.sleep(0.01)
 
 

@@ -145,7 +145,7 @@ def grid(near: Sequence[str], now: float) -> Grid:
     known = board() or Board()
     rows = [*(_kind(name, known, now) for name in NEEDS), *_addresses(near, known, now)]
     lines = [[Cell(text, dim=dim) for text in row] for row, dim in rows]
-    return Grid(f"Without -a: {_first()}", HEADS, lines, folding={1: 150, 4: 200})
+    return Grid(f"Without -a: {_first()}", HEADS, lines, folding={1: 150, 3: 150, 4: 200})
 
 
 def _first() -> str:

@@ -32,7 +32,7 @@ class Words:
 
     def __init__(self, shell: Any) -> None:
         self._names: dict[str, Any] = shell.user_ns
-        self._cell = f"[{shell.execution_count}]"
+        self._cell = f"[{shell.displayhook.prompt_count}]"  # IPython 9 counts up before a cell runs, 8 after it
 
     def evaluate(self, source: str) -> Any:
         """The value of an expression."""

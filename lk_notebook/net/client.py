@@ -236,6 +236,10 @@ async def _drain(chunks: AsyncIterator[bytes], response: httpx.Response) -> None
                 pass
     finally:
         await response.aclose()
+        response.stream = _NOTHING  # httpx's holds the response: a circle that the collector would have to find
+
+
+_NOTHING = httpx.ByteStream(b"")
 
 
 class Deadline:

@@ -20,6 +20,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import httpx
+from httpx_aiohttp import HttpxAiohttpClient
 
 from lk_notebook import LLM
 
@@ -118,7 +119,7 @@ def first(url: str, rounds: int, *, smoke: bool) -> None:
     print(f"first text, warm, from the main thread: {statistics.median(r[0] for r in rows[1:]) * 1e3:.2f} ms")
 
 
-def many(url: str, _rounds: int, *, smoke: bool) -> None:
+def many(url: str, rounds: int, *, smoke: bool) -> None:
     """1,000 requests, 100 at a time, 0.2 s and 10 pieces each: the share of the ideal rate, CPU a request."""
     requests, at_once = (20, 10) if smoke else (1000, 100)
     ideal = requests / at_once * 0.2
@@ -139,17 +140,28 @@ def many(url: str, _rounds: int, *, smoke: bool) -> None:
 
         await crowd(ask)
 
+    async def transport() -> None:
+        async with HttpxAiohttpClient(limits=httpx.Limits(max_connections=1000), timeout=60) as client:
+            await crowd(lambda: plain(client, url, "pieces=10 seconds=0.2"))
+
     async def theirs() -> None:
         async with httpx.AsyncClient(limits=httpx.Limits(max_connections=100), timeout=60) as client:
             await crowd(lambda: plain(client, url, "pieces=10 seconds=0.2"))
 
-    for name, work in (("lk_notebook", ours), ("plain httpx", theirs)):
+    def timed(work: Callable[[], object]) -> tuple[float, float]:
         begun = time.perf_counter()
-        used = cpu(lambda work=work: asyncio.run(work()))
-        took = time.perf_counter() - begun
-        print(
-            f"100 at once, {name}: {ideal / took:.2f} of the ideal rate, {used / requests * 1e3:.2f} ms CPU a request"
-        )
+        used = cpu(lambda: asyncio.run(work()))
+        return ideal / (time.perf_counter() - begun), used / requests * 1e3
+
+    rows = [(timed(ours), timed(transport)) for _ in range(1 if smoke else rounds)]
+    for name, found in (
+        ("lk_notebook", [r[0] for r in rows]),
+        ("httpx over aiohttp, json.loads", [r[1] for r in rows]),
+    ):
+        rate, used = (statistics.median(column) for column in zip(*found, strict=True))
+        print(f"100 at once, {name}: {rate:.2f} of the ideal rate, {used:.2f} ms CPU a request")
+    rate, used = timed(theirs)
+    print(f"100 at once, plain httpx: {rate:.2f} of the ideal rate, {used:.2f} ms CPU a request")
 
 
 def load(_url: str, rounds: int, *, smoke: bool) -> None:
