@@ -43,6 +43,9 @@ def main(words: Sequence[str] | None = None) -> int:
     except LkError as error:
         print(error, file=sys.stderr)  # noqa: T201 - a terminal program
         return 1
+    except BrokenPipeError:  # the reader of a pipe has enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 141
     except KeyboardInterrupt:
         return 130
 

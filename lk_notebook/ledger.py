@@ -16,7 +16,13 @@ LEDGER = Ledger()
 
 def enter(reply: Reply, cell: str, ledger: Ledger = LEDGER) -> None:
     """Has the reply entered when it ends."""
-    reply.when_ended(lambda: ledger.add(_entry(reply, cell)))
+
+    def ended() -> None:
+        ledger.add(_entry(reply, cell))
+        if reply.quota:
+            ledger.quotas[reply.account] = reply.quota
+
+    reply.when_ended(ended)
 
 
 def _entry(reply: Reply, cell: str) -> Entry:

@@ -54,6 +54,7 @@ class Ledger:
 
     entries: list[Entry] = field(default_factory=list)
     budget: Decimal | None = None
+    quotas: dict[str, dict[str, str]] = field(default_factory=dict)  # by account: what its last headers said
 
     def add(self, entry: Entry) -> None:
         """Keeps an entry."""
@@ -94,6 +95,22 @@ class Ledger:
         told += f" of {', '.join(dates)}" if dates else ""
         told += f"; {whole.unpriced} without a known price" if whole.unpriced else ""
         return "\n".join([*lines, "", f"{told}. The prompt is named by the first digits of its SHA-256."])
+
+
+def quota_told(account: str, quota: dict[str, str]) -> str:
+    """What quota headers said, in words; "" where they said nothing whole.
+
+    Example:
+        >>> quota_told("livekit", {"rpm_limit": "100", "rpm_used": "82"})
+        'livekit: 82 of 100 requests this minute'
+    """
+    what = (("rpm", "requests this minute"), ("tpm", "tokens this minute"), ("credits", "credits"))
+    told = [
+        f"{quota[f'{name}_used']} of {quota[f'{name}_limit']} {words}"
+        for name, words in what
+        if f"{name}_used" in quota and f"{name}_limit" in quota
+    ]
+    return f"{account}: {', '.join(told)}" if told else ""
 
 
 #: What entries can be summed by.

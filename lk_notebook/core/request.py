@@ -48,6 +48,7 @@ def build(call: Call, account: Account) -> Prepared:
         'openai/gpt-4.1-mini'
     """
     extra, notes = parameters.trim(call.model, call.extra_kwargs, has_tools=bool(call.tools))
+    extra = _spelled(extra, account, notes)
     own_headers = extra.pop("extra_headers", None) or {}
     own_query = extra.pop("extra_query", None) or {}
     own_body = extra.pop("extra_body", None) or {}
@@ -69,6 +70,17 @@ def build(call: Call, account: Account) -> Prepared:
     taken = _OURS.union(name.lower() for name in ours)  # names of headers have no case: none is sent twice
     headers = {k: str(v) for k, v in own_headers.items() if k.lower() not in taken} | ours
     return Prepared(_url(account, model, own_query), headers, body, notes)
+
+
+def _spelled(extra: dict[str, Any], account: Account, notes: list[str]) -> dict[str, Any]:
+    """The parameters under the names that the account's server reads; it would ignore the others without a word."""
+    there = {account.spelled.get(name, name): value for name, value in extra.items()}
+    notes += [
+        f"{name} went out as {account.spelled[name]}: {account.name} reads that."
+        for name in extra
+        if name in account.spelled
+    ]
+    return there
 
 
 def model_there(model: str, account: Account) -> str:

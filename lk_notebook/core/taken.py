@@ -8,8 +8,11 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 
 from lk_notebook.core import catalogue, parameters
+from lk_notebook.core.grid import Cell, Grid
 from lk_notebook.core.parameter_names import EFFORTS, KNOWN
 from lk_notebook.core.values import Setup
+
+HEADS = ("Parameter", "Values", "Note")
 
 #: The rows of Chat Completions; those behind them are other servers' own.
 _CHAT_COMPLETIONS = tuple(KNOWN)[: tuple(KNOWN).index("extra_query") + 1]
@@ -63,3 +66,38 @@ def values(name: str, setups: Sequence[Setup], given: Mapping[str, str], *, tool
         return [effort for effort in EFFORTS if all(effort in efforts for efforts in known)]
     parameter = KNOWN[name]
     return ["true", "false"] if parameter.kind == "boolean" else list(parameter.values)
+
+
+def grid(model_id: str) -> Grid:
+    """Every parameter of Chat Completions with its values, and whether the model takes it; dim: it does not.
+
+    Example:
+        >>> rows = {row[0].text: row for row in grid("openai/gpt-5-mini").rows}
+        >>> rows["reasoning_effort"][1].text, rows["temperature"][2].text
+        ('minimal, low, medium, high', 'left out: the model does not take it')
+    """
+    setup = Setup(model_id)
+    alone, offered = (names([setup], {}, tools=tools, all_=False) for tools in (False, True))
+    rows = [_row(name, setup, name in alone, name in offered) for name in _CHAT_COMPLETIONS]
+    return Grid(f"{model_id}: what it takes", HEADS, rows, folding={1: 160, 2: 160})
+
+
+def _row(name: str, setup: Setup, alone: bool, offered: bool) -> list[Cell | None]:  # noqa: FBT001 - two facts
+    notes = {
+        (True, True): "",
+        (False, True): "only with tools",
+        (True, False): "left out with tools",
+        (False, False): "left out: the model does not take it",
+    }
+    dim = not (alone or offered)
+    shown = ", ".join(values(name, [setup], {}, tools=offered and not alone)) or _range(name)
+    return [Cell(name, dim=dim), Cell(shown, dim=dim), Cell(notes[alone, offered], dim=dim)]
+
+
+def _range(name: str) -> str:
+    """The kind of a value, and its limits."""
+    parameter = KNOWN[name]
+    low, high = (None if end is None else f"{end:g}" for end in (parameter.low, parameter.high))
+    kind = "" if parameter.kind == "any" else parameter.kind
+    limits = f"{low} to {high}" if low and high else f"from {low} on" if low else ""
+    return " ".join(part for part in (kind, limits) if part)

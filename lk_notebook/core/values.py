@@ -160,6 +160,7 @@ class Account:
     api_version: str | None = None  # Azure's classic path
     deployments: Mapping[str, str] = field(default_factory=dict)
     found: tuple[str, ...] = ()
+    spelled: Mapping[str, str] = field(default_factory=dict)  # parameters that its server knows by another name
     priced: bool = True  # the vendor's own address, for which its published prices hold
 
 

@@ -9,7 +9,7 @@ from dataclasses import asdict
 from IPython.core.magic import Magics, line_magic, magics_class, no_var_expand
 from IPython.display import display
 
-from lk_notebook.core import listing, live
+from lk_notebook.core import catalogue, listing, live, taken
 from lk_notebook.core.listing import Row
 from lk_notebook.core.values import Account
 from lk_notebook.errors import ConfigurationError
@@ -19,7 +19,11 @@ from lk_notebook.magics.line import Option
 from lk_notebook.net import accounts, loop
 from lk_notebook.net.given import GIVEN
 
-MODELS = (frames.OUTPUT, Option(("--live",), "live", takes=False))
+MODELS = (
+    frames.OUTPUT,
+    Option(("--live",), "live", takes=False),
+    Option(("-v", "--verbose"), "verbose", takes=False),
+)
 
 
 @magics_class
@@ -34,6 +38,7 @@ class ModelsMagics(Magics):
         ::
 
             %lkmodels [FILTER …] [--live] [-o VAR]
+            %lkmodels MODEL -v
 
             %lkmodels gpt-5 azure
             %lkmodels reach vision price<1
@@ -46,6 +51,7 @@ class ModelsMagics(Magics):
                     of several filters all must hold
         --live      asks each account that is there for its own list, all at once, for 5 s at most: ✓ marks what it
                     listed, and ids that no list of ours knows stand at the end
+        -v          every parameter of one model: its values, and what is left out
         -o          keeps the list in a variable: a DataFrame, or a list of dicts where there is no pandas
 
         The list is a snapshot: an id with its vendor is sent as typed, also when it does not stand here.
@@ -55,6 +61,9 @@ class ModelsMagics(Magics):
         output = frames.variable(read)
         if read.pairs:
             raise ConfigurationError(f"{next(iter(read.pairs))}= is no filter.", "Filters are words, or price<1.")
+        if read.options.get("verbose"):
+            self._told(read.words)
+            return
         there = listing.rows(here := accounts.accounts(GIVEN.getenv))
         failures: list[str] = []
         if read.options.get("live"):
@@ -71,6 +80,12 @@ class ModelsMagics(Magics):
         told = failures if found else [listing.hint(there, read.words), *failures]
         if told:
             print("\n".join(told))  # noqa: T201 - a line says it
+
+    def _told(self, words: Sequence[str]) -> None:
+        """The parameters of the one model that is named."""
+        if len(words) != 1:
+            raise ConfigurationError("-v tells of one model.", "Name it: %lkmodels gpt-5-mini -v.")
+        display(frames.bundle(taken.grid(catalogue.complete(words[0]))), raw=True)  # type: ignore[no-untyped-call]
 
 
 def _joined(names: Sequence[str] | None) -> str | None:

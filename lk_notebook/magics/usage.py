@@ -63,6 +63,8 @@ class UsageMagics(Magics):
             print(self._kept.receipt())  # noqa: T201 - what was asked for
         else:
             display(frames.bundle(self._grid(by)), raw=True)  # type: ignore[no-untyped-call]
+            if told := [line for each in self._kept.quotas.items() if (line := ledger.quota_told(*each))]:
+                print("\n".join(told))  # noqa: T201 - what the account said
 
     def _grid(self, by: str) -> Grid:
         rows = [_row(each) for each in self._kept.sums(by)]

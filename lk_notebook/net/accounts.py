@@ -48,6 +48,10 @@ KINDS = ("livekit", "openai", "azure", "groq", "baseten", "cerebras", "demo")
 #: Servers on this machine that are found by their port, and used only when they are named.
 LOCAL = {"ollama": "http://localhost:11434/v1"}
 
+OLLAMA_PORT = 11434
+#: Ollama's server has no max_completion_tokens and ignores it without a word (its openai/openai.go).
+OLLAMA_SPELLS = {"max_completion_tokens": "max_tokens"}
+
 #: What each account needs, for the error that says what is missing.
 NEEDS = {
     "livekit": ("LIVEKIT_API_KEY", "LIVEKIT_API_SECRET"),
@@ -181,6 +185,8 @@ def takes_any_id(name: str | None) -> bool:
 def _address(url: str, key: Secret | None, known: Account | None = None) -> Account:
     """A server by its address, or one whose name and key are known; a key that comes along wins."""
     account = known or Account(_host(url), "url", base_url(url, "/v1"), scheme="none", found=("its URL",))
+    if urlsplit(account.url).port == OLLAMA_PORT:
+        account = replace(account, spelled=OLLAMA_SPELLS)
     return account if key is None else replace(account, key=key, scheme="Bearer")
 
 

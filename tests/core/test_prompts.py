@@ -305,3 +305,85 @@ def test_no_library_is_imported_to_recognise_a_table():
     """A notebook without pandas never loads it."""
     assert tables.text_of(FRAME, {}) is None
     assert tables.text_of(FRAME, sys.modules) is not None
+
+
+ROW = {"text": "so {{ n }}", "n": 4, "review text": "fine", "who": {"name": "Ada"}, "0": "first", "list": [1, 2, 3]}
+
+
+@pytest.mark.parametrize(
+    ("typed", "filled"),
+    [
+        ("{{ n }} of {{ text }}", "4 of so {{ n }}"),
+        ("{{ n + 1 }}", "5"),
+        ("{{ text.upper() }}", "SO {{ N }}"),
+        ("{{ text . upper() . lower() }}", "so {{ n }}"),
+        ("{{ len(text) }}", "10"),
+        ("{{ review text }}", "fine"),
+        ("{{ who['name'] }}", "Ada"),
+        ("{{ 0 }}", "first"),
+        ("{{ [x * n for x in range(n)] }}", "[0, 4, 8, 12]"),
+        ("{{ sum(a + b for a in range(2) for b in range(n)) }}", "16"),
+        ("{{ {k: v for k, v in who.items()} }}", "{'name': 'Ada'}"),
+        ("{{ (lambda a, *b, c=1, **d: a + c + n)(1) }}", "6"),
+        ("{{ (y := n) + y }}", "8"),
+        ("{{ list[0] }}", "1"),
+        ('{{ f"{n:.1f}" }}', "4.0"),
+        ("no column", "no column"),
+        ('{"a": {n}} ${n} {% n %}', '{"a": {n}} ${n} {% n %}'),
+    ],
+)
+def test_a_template_is_filled_from_a_row(typed, filled):
+    """The columns are the names, in any expression; what it binds itself is a name too, and all else stays as typed."""
+    assert prompts.template(typed, list(ROW))(ROW) == filled
+
+
+@pytest.mark.parametrize(
+    ("typed", "named"),
+    [
+        ("{{ nope }}", "nope"),
+        ("{{ n }} {{ nope + 1 }}", "nope"),
+        ("{{ text.upper() + nope }}", "nope"),
+        ("{{ nope.upper() }}", "nope"),
+        ("{{ nope.n.nope }}", "nope"),
+        ("{{ [x + nope for x in range(n)] }}", "nope"),
+        ("{{ [nope for nope in range(n)] + nope2 }}", "nope2"),
+        ("{{ (lambda a: a + nope)(1) }}", "nope"),
+        ("{{ n + np.pi }}", "np"),
+    ],
+)
+def test_what_is_no_column_is_named_at_once(typed, named):
+    """Before any row is filled; the error lists the columns there are."""
+    with pytest.raises(PromptError, match=f"{named} is no column") as caught:
+        prompts.template(typed, ["text", "n"])
+    assert str(caught.value).splitlines()[1] == "The rows have text, n."
+
+
+@given(value=st.text(), other=st.text())
+def test_a_value_of_a_row_is_never_expanded(value, other):
+    """Whatever stands in a cell of a table stands in the prompt."""
+    fill = prompts.template("<{{ a }}|{{ b }}>", ["a", "b"])
+
+    assert fill({"a": value, "b": other}) == f"<{value}|{other}>"
+
+
+def test_a_template_sees_no_name_of_the_notebook():
+    """Columns and Python's own functions are all there is."""
+    with pytest.raises(PromptError, match="sys is no column"):
+        prompts.template("{{ sys.path }}", ["text"])
+
+
+def test_an_expression_that_fails_for_a_row_is_named():
+    """With what Python said of it; the next row is filled."""
+    fill = prompts.template("{{ 1 / n }}", ["n"])
+
+    with pytest.raises(PromptError, match=r"1 / n.*ZeroDivisionError"):
+        fill({"n": 0})
+    assert fill({"n": 1}) == "1.0"
+
+
+def test_a_row_is_not_changed_by_its_template():
+    """What an expression binds does not stay in the row."""
+    row = {"n": 4}
+    prompts.template("{{ (y := n) + y }}", ["n"])(row)
+
+    assert row == {"n": 4}

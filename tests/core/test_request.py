@@ -144,3 +144,15 @@ def test_no_key_is_in_a_request_before_it_is_sent():
     headers = {name.lower() for name in build(Call("m", HI), LIVEKIT).headers}
 
     assert not headers & {"authorization", "api-key"}
+
+
+def test_a_parameter_goes_out_under_the_name_its_server_reads():
+    """Ollama ignores max_completion_tokens: it gets max_tokens, and the reader is told."""
+    ollama = Account("ollama", "url", "http://localhost:11434/v1", spelled={"max_completion_tokens": "max_tokens"})
+    call = Call("llama3.2", [{"role": "user", "content": "hi"}], extra_kwargs={"max_completion_tokens": 5, "seed": 1})
+
+    prepared = build(call, ollama)
+
+    assert (prepared.body["max_tokens"], prepared.body["seed"]) == (5, 1)
+    assert "max_completion_tokens" not in prepared.body
+    assert prepared.notes == ["max_completion_tokens went out as max_tokens: ollama reads that."]
