@@ -7,10 +7,11 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from lk_notebook import tools
+from lk_notebook.core import catalogue
 from lk_notebook.core.routing import Route
 from lk_notebook.core.values import Call
 from lk_notebook.desk import Interrupted
-from lk_notebook.errors import BadRequestError, LkError, ProtocolError, SchemaError
+from lk_notebook.errors import BadRequestError, LkError, NotFoundError, ProtocolError, SchemaError
 
 if TYPE_CHECKING:
     from lk_notebook.net.client import Limits
@@ -35,7 +36,7 @@ async def ask(reply: Reply, call: Call, route: Route, limits: tuple[float, int],
         reply.broken = True
         reply.end("stopped")
     except LkError as error:
-        reply.end("failed", _without_schema(error) if call.response_format else error)
+        reply.end("failed", _mended(error, call))
     except BaseException as error:
         what = f"A fault of lk_notebook itself: {type(error).__name__}: {error}"
         reply.end("failed", LkError(what, "Report it, with the cell that shows it."))
@@ -82,11 +83,21 @@ def _read(reply: Reply, offer: Offer) -> object:
         raise
 
 
-def _without_schema(error: LkError) -> LkError:
-    """A server that takes no response_format: the mend is the json format."""
-    if not isinstance(error, BadRequestError) or not (
-        error.param == "response_format" or "response_format" in error.what or "json_schema" in error.what
-    ):
+def _mended(error: LkError, call: Call) -> LkError:
+    """A refusal with the mend that only the call explains: no schema there, or a provider that does not serve."""
+    mend = None
+    if isinstance(error, BadRequestError) and call.response_format and _names_schema(error):
+        mend = "This account takes no schema: ask for JSON in the prompt and use -f json."
+    elif isinstance(error, (BadRequestError, NotFoundError)) and call.provider:
+        model = catalogue.find(call.model)
+        if model is not None and model.providers and call.provider not in model.providers:
+            mend = f"Known to serve {model.id}: {', '.join(model.providers)}. Name one with -p, or leave out -p."
+    if mend is None:
         return error
-    mend = "This account takes no schema: ask for JSON in the prompt and use -f json."
-    return type(error)(error.what, mend, status=error.status, code=error.code, param=error.param, quota=error.quota)
+    told = type(error)(error.what, mend, status=error.status, code=error.code, param=error.param, quota=error.quota)
+    told.__cause__ = error.__cause__
+    return told
+
+
+def _names_schema(error: LkError) -> bool:
+    return error.param == "response_format" or "response_format" in error.what or "json_schema" in error.what

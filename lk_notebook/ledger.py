@@ -27,7 +27,8 @@ def enter(reply: Reply, cell: str, ledger: Ledger = LEDGER) -> None:
 
 def _entry(reply: Reply, cell: str) -> Entry:
     cost, price = reply.cost, reply.price
-    asked = json.dumps(reply.asked, sort_keys=True, default=str).encode("utf-8", "replace")
+    content = reply.asked[-1].get("content")
+    asked = (content if isinstance(content, str) else json.dumps(content, default=str)).encode("utf-8", "replace")
     return Entry(
         cell,
         time.strftime("%Y-%m-%d"),

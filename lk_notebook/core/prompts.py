@@ -12,6 +12,7 @@ from __future__ import annotations
 import ast
 import builtins
 import re
+import symtable
 import sys
 import warnings
 from collections.abc import Callable, Collection, Iterator, Mapping
@@ -84,13 +85,22 @@ def template(text: str, columns: Collection[str]) -> Callable[[Mapping[str, Any]
 
 
 def _compiled(piece: _Piece, columns: Collection[str]) -> CodeType:
-    code = compile(piece.source or "", "<prompt>", "eval")
-    unknown = [name for name in code.co_names if name not in columns and not hasattr(builtins, name)]
-    if unknown and f".{unknown[0]}" not in (piece.source or ""):
+    source = piece.source or ""
+    code = compile(source, "<prompt>", "eval")
+    read = _unbound(symtable.symtable(source, "<prompt>", "eval"))
+    unknown = [name for name in read if name not in columns and not hasattr(builtins, name)]
+    if unknown:
         raise PromptError(
             f"{{{{ {piece.text} }}}}: {unknown[0]} is no column.", f"The rows have {', '.join(map(str, columns))}."
         )
     return code
+
+
+def _unbound(table: symtable.SymbolTable) -> Iterator[str]:
+    """The names that an expression reads and does not bind, also in its comprehensions and lambdas."""
+    yield from (name.get_name() for name in table.get_symbols() if name.is_global() and not name.is_assigned())
+    for inner in table.get_children():
+        yield from _unbound(inner)
 
 
 def value(text: str, evaluate: Callable[[str], Any], *, known: Collection[str] = ()) -> Any:

@@ -14,9 +14,6 @@ from lk_notebook.core.values import Account, Secret
 #: Seconds a token of LiveKit Inference lives (LiveKit Agents, `create_access_token`).
 TOKEN_SECONDS = 600
 
-# A development secret is often short; the gateway decides, and the warning would land in the cell.
-warnings.filterwarnings("ignore", category=jwt.InsecureKeyLengthWarning)
-
 
 class KeyHeader(httpx.Auth):
     """A key in a header: `Authorization: Bearer …`, or Azure's `api-key`."""
@@ -49,7 +46,10 @@ class LiveKitToken(httpx.Auth):
             "nbf": now,
             "exp": now + TOKEN_SECONDS,
         }
-        token = jwt.encode(claims, self._secret.reveal(), algorithm="HS256")
+        with warnings.catch_warnings():
+            # A development secret is often short; the gateway decides, and the warning would land in the cell.
+            warnings.simplefilter("ignore", jwt.InsecureKeyLengthWarning)
+            token = jwt.encode(claims, self._secret.reveal(), algorithm="HS256")
         request.headers["Authorization"] = f"Bearer {token}"
         yield request
 

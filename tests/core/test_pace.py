@@ -162,27 +162,36 @@ def test_a_late_header_gives_nothing_back():
     assert pace.wait(0.0) > 0
 
 
-@given(
-    limit=st.integers(1, 600),
-    room=st.integers(1, 40),
-    most=st.integers(1, 30),
-    seconds=st.floats(0.001, 3),
-)
-def test_whoever_follows_the_headers_is_refused_by_no_bucket(limit, room, most, seconds):
-    """For any limit a minute, room and time a reply takes: after the first burst no request finds the bucket empty."""
-    pace, rate, now, left, at, refused, flying = Pace(most), limit / 60, 0.0, float(max(room, most)), 0.0, 0, []
+class Bucket:
+    """A provider with so much room, which comes back at a rate; it answers what is left, or refuses."""
+
+    def __init__(self, room, rate):
+        self.refused, self._room, self._rate, self._left, self._at = 0, room, rate, float(room), 0.0
+
+    def ask(self, now):
+        """What is left, as the headers say it; None: refused."""
+        self._left, self._at = min(self._room, self._left + (now - self._at) * self._rate), now
+        if self._left < 1 - 1e-6:
+            self.refused += 1
+            return None
+        self._left -= 1
+        return Room(float(int(self._left)), self._rate)
+
+
+@given(limit=st.integers(1, 600), room=st.integers(1, 40), most=st.integers(1, 30), seconds=st.floats(0.001, 3))
+def test_who_follows_the_headers_is_hardly_refused(limit, room, most, seconds):
+    """For any limit a minute, room, and time a reply takes: not more often than were under way at the first header."""
+    pace, bucket, now, flying = Pace(most), Bucket(room, limit / 60), 0.0, []
     for _ in range(80):
         while pace.full or (wait := pace.wait(now)) > 0:
             if pace.full or (flying and flying[0][0] <= now + wait):
-                now, told = max(now, flying[0][0]), flying.pop(0)[1]
+                at, told = flying.pop(0)
+                now = max(now, at)
                 pace.ends()
-                pace.answered(told, now)
+                pace.answered(told, now) if told else pace.refused(60 / limit, now)
             else:
                 now += wait + 1e-6
         pace.starts(now)
-        left, at = min(max(room, most), left + (now - at) * rate), now
-        refused += left < 1 - 1e-6
-        left -= 1
-        flying.append((now + seconds, Room(float(int(max(0.0, left))), rate)))
+        flying.append((now + seconds, bucket.ask(now)))
 
-    assert refused == 0
+    assert bucket.refused <= most

@@ -189,3 +189,15 @@ def test_a_compressed_answer_is_read(play):
     body = gzip.compress(b"".join(TALE.pieces))
 
     assert str(ask(play(Answer([body[:30], body[30:]], headers=GZIP)).base_url)) == "It was a dark night"
+
+
+@pytest.mark.parametrize("status", [400, 404])
+def test_a_provider_that_is_refused_is_answered_with_those_that_serve(play, status):
+    """Who named a provider that no list knows for the model reads which ones it has."""
+    player = play(plain(status, {"error": "no such deployment"}))
+    words_ = {"base_url": player.base_url, "api_key": "APImadeup", "api_secret": "made-up " * 4, "max_retries": 0}
+
+    error = LLM("openai/gpt-oss-120b", provider="azure", **words_)("hi").wait().error
+
+    assert "baseten, groq" in error.hint
+    assert "-p" in error.hint
