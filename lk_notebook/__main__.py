@@ -55,7 +55,7 @@ def _answer(prompt: str, read: argparse.Namespace) -> int:
     from lk_notebook.llm import LLM  # noqa: PLC0415
 
     reply = LLM(read.model, provider=read.provider, account=read.account)(prompt)
-    show.draw(reply)
+    show.draw(reply, error_follows=True)
     if reply.error is not None:
         raise reply.error
     return 0

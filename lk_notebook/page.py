@@ -26,11 +26,14 @@ _CALLS = {"running": "Calling", "done": "Called", "failed": "Failed:", "refused"
 
 
 class Page:
-    """Renders by blocks, so that each look costs what is new."""
+    """Renders by blocks, so that each look costs what is new.
 
-    def __init__(self, reply: Reply, how: Format = "markdown") -> None:
+    `error_follows`: the cell itself tells the error; a reply of which nothing came then leaves nothing on the page.
+    """
+
+    def __init__(self, reply: Reply, how: Format = "markdown", *, error_follows: bool = False) -> None:
         self.replies = (reply,)
-        self._reply, self._how = reply, how
+        self._reply, self._how, self._error_follows = reply, how, error_follows
         self._read = 0  # characters of text that the renderers have
         self._renderers: list[Renderer] = []  # one for the text between two rounds of tools
         self._seen: tuple[object, ...] = ()
@@ -45,7 +48,12 @@ class Page:
 
     def html(self) -> str:
         """The whole reply as safe HTML; sealed once it has ended."""
-        return self.content() + redact(footer.footer_html(facts(self._reply)))
+        content, error = self.content(), self._reply.error
+        if error is not None and self._error_follows and not content:
+            return ""
+        if error is not None and not self._error_follows:
+            content += redact(footer.error_html(str(error).splitlines()))
+        return content + redact(footer.footer_html(facts(self._reply)))
 
     def content(self, *, thoughts: bool = True) -> str:
         """The reply without its footer, and without its thoughts where they would tell whose they are."""
@@ -73,8 +81,10 @@ class Page:
             from lk_notebook.core.formats import plain_of_html  # noqa: PLC0415 - this format's own
 
             text = plain_of_html(text)
-        told = footer.footer_text(facts(reply))
-        return {"text/html": self.html(), "text/plain": redact(clean(f"{text}\n\n{told}" if text else told))}
+        html = self.html()
+        error = "" if reply.error is None or self._error_follows else str(reply.error)
+        parts = [text, error, footer.footer_text(facts(reply)) if html else ""]
+        return {"text/html": html, "text/plain": redact(clean("\n\n".join(part for part in parts if part)))}
 
     def _body(self, i: int, start: int, end: int | None, *, final: bool) -> str:
         if self._how in ("markdown", "code"):

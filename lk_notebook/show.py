@@ -24,7 +24,7 @@ from lk_notebook.page import Format, Page, facts
 from lk_notebook.reply import ENDED, Reply
 
 #: The next update waits so many times what the last one took, at least so long, and for what a browser can draw.
-TIMES, AT_LEAST, BYTES_PER_SECOND = 10.0, 0.05, 40_000
+TIMES, AT_LEAST, BYTES_PER_SECOND = 10.0, 0.05, 30_000
 
 
 class Sight(Protocol):
@@ -44,8 +44,8 @@ class Sight(Protocol):
         """What stays in the file."""
 
 
-def draw(reply: Reply, how: Format = "markdown") -> None:
-    """Draws the reply until it has ended.
+def draw(reply: Reply, how: Format = "markdown", *, error_follows: bool = False) -> None:
+    """Draws the reply until it has ended, its error too, unless that follows by other means.
 
     Raises:
         Stopped: the user pressed ■; the reply was stopped, what had arrived stays.
@@ -54,9 +54,9 @@ def draw(reply: Reply, how: Format = "markdown") -> None:
     reply.drawn_in = shell.execution_count if shell is not None else None
     if shell is None or hasattr(shell, "simple_prompt"):
         with _watch((reply,)) as turn:
-            _print(reply, turn)
+            _print(reply, turn, error_follows=error_follows)
     else:
-        watch(Page(reply, how))
+        watch(Page(reply, how, error_follows=error_follows))
 
 
 def watch(sight: Sight) -> None:
@@ -141,7 +141,7 @@ def refresh(reply: Reply) -> None:
         reply.redraw()
 
 
-def _print(reply: Reply, turn: Callable[[], None]) -> None:
+def _print(reply: Reply, turn: Callable[[], None], *, error_follows: bool) -> None:
     """The text as it comes, without what could steer a terminal; the footer below."""
     start = 0
     while True:
@@ -154,4 +154,9 @@ def _print(reply: Reply, turn: Callable[[], None]) -> None:
             break
         else:
             turn()
-    sys.stdout.write(("\n\n" if start else "") + footer.footer_text(facts(reply)) + "\n")
+    if start:
+        sys.stdout.write("\n\n")
+    if reply.error is not None and not error_follows:
+        sys.stdout.write(f"{reply.error}\n")
+    if start or reply.error is None:
+        sys.stdout.write(footer.footer_text(facts(reply)) + "\n")

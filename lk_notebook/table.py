@@ -35,7 +35,7 @@ FIRST = 5
 #: Fewer rows are asked without an estimate.
 WORTH_ESTIMATING = 20
 
-#: What an interrupted map had finished, by the fingerprint of its question: the same call asks only for the rest.
+#: What an interrupted map had finished, by its question and server: the same call asks only for the rest.
 _kept: dict[str, dict[str, Done]] = {}
 
 
@@ -157,6 +157,9 @@ class Run:
     def __init__(self, table: Table, prompt: str, options: Options) -> None:
         self._table, self._options = table, options
         self._asked = fingerprint(table, prompt)
+        self._memory = (
+            f"{self._asked['fingerprint']} {table.route.accounts[0].url}"  # another server's answers are others
+        )
         self._report = Report(rows=len(table.rows))
         self._place: dict[str, int] = {}  # key -> the first row that asks it
         self._keys: list[str | None] = []
@@ -209,7 +212,7 @@ class Run:
             self._ask(mapper, missing, workers)
         finally:
             self._enter(mapper, missing)
-            _kept[self._asked["fingerprint"]] = dict(mapper.done)
+            _kept[self._memory] = dict(mapper.done)
         if journal is not None and journal.problem:
             self._report.notes.append(journal.problem)
         return self._shaped(mapper)
@@ -230,7 +233,7 @@ class Run:
 
     def _remembered(self, journal: Journal | None, parse: Callable[[str], Any] | None) -> dict[str, Done]:
         """What an earlier run of the same question finished."""
-        found = dict(_kept.pop(self._asked["fingerprint"], {}))
+        found = dict(_kept.pop(self._memory, {}))
         for key, text in journal.rows.items() if journal is not None else ():
             try:
                 found.setdefault(key, Done(text, text if parse is None else parse(text), None))
@@ -284,7 +287,7 @@ class Run:
                 work.result()
             bar.at(len(mapper.done) + len(mapper.errors) - before, len(mapper.errors), None)
         if seen.pressed:
-            _kept[self._asked["fingerprint"]] = dict(mapper.done)
+            _kept[self._memory] = dict(mapper.done)
             done, whole = len(mapper.done), len(self._tasks())
             print(f"{done} of {whole} rows are done and kept: run the cell again for the rest.")  # noqa: T201
             raise Stopped
@@ -346,7 +349,7 @@ class Run:
         if table.times > 1:
             report.agreement = table.rows.shaped(rates, None)
         if not report.errors:
-            _kept.pop(self._asked["fingerprint"], None)
+            _kept.pop(self._memory, None)
         elif self._options.on_error == "raise":
             raise next(iter(report.errors.values()))
         return table.rows.shaped(values, report)

@@ -109,7 +109,7 @@ class ChatMagics(Magics):
             self._names[output] = reply
         for later in stale:
             show.refresh(later)
-        show.draw(reply, how)  # type: ignore[arg-type]
+        show.draw(reply, how, error_follows=True)  # type: ignore[arg-type]
         if reply.error is not None:
             raise reply.error.with_traceback(None)
         if how == "code":

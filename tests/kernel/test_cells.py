@@ -189,3 +189,22 @@ def test_run_all_loses_no_cell(play, kernel):
 
     assert [request.prompt for request in player.requests] == [f"number {i}" for i in range(12)]
     assert all(f"You said number {i}" in " ".join(cell.shown.split()) for i, cell in enumerate(cells))
+
+
+def test_a_reply_that_is_a_value_tells_its_error(play, kernel):
+    """`llm("…")` as the last value draws the two lines of its error where the answer would stand."""
+    started = kernel(play(plain(404, {"error": "model not found"})))
+
+    ran = started.run('from lk_notebook import LLM\nLLM("openai/gpt-5")("hi")')
+
+    assert "model not found" in ran.shown
+    assert "pick another model" in ran.shown
+
+
+def test_a_refused_cell_shows_its_two_lines_and_nothing_else(play, kernel):
+    """Where nothing came, nothing but the error stands below the cell."""
+    started = kernel(play(plain(404, {"error": "model not found"})))
+
+    ran = started.run("%%lkchat openai/gpt-5\nhi")
+
+    assert len([line for line in ran.shown.splitlines() if line.strip()]) == 2
