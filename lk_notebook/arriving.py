@@ -20,8 +20,8 @@ from lk_notebook.core.values import (
     TokenLogprob,
     ToolCall,
     Usage,
-    held_back,
     redact,
+    released,
 )
 from lk_notebook.errors import LkError
 
@@ -313,13 +313,9 @@ class Arriving:
 
     def _add(self, kind: str, piece: str) -> None:
         """Appends without any known secret, also when a server repeats one in pieces."""
-        text = self._held[kind] + piece
-        if held := held_back(text):
-            self._held[kind], text = text[-held:], text[:-held]
-        else:
-            self._held[kind] = ""
+        text, self._held[kind] = released(self._held[kind] + piece)
         if text:
-            self._texts[kind].add(redact(text))
+            self._texts[kind].add(text)
 
     def _release(self) -> None:
         """What was held back as a possible secret became none."""

@@ -9,7 +9,7 @@ import sys
 import time
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
@@ -24,6 +24,8 @@ from lk_notebook.journal import Journal
 from lk_notebook.ledger import LEDGER
 from lk_notebook.mapping import Done, Mapper
 from lk_notebook.net.loop import TICK, interrupts, submit
+from lk_notebook.progress import Bar
+from lk_notebook.report import Report, agreement
 
 if TYPE_CHECKING:
     from lk_notebook.core.routing import Route
@@ -37,25 +39,6 @@ WORTH_ESTIMATING = 20
 
 #: What an interrupted map had finished, by its question and server: the same call asks only for the rest.
 _kept: dict[str, dict[str, Done]] = {}
-
-
-@dataclass(slots=True)
-class Report:
-    """How the rows came: errors by label, usage, cost in US dollars, seconds, and how many were asked."""
-
-    rows: int = 0
-    asked: int = 0
-    duplicates: int = 0
-    remembered: int = 0
-    errors: dict[Any, LkError] = field(default_factory=dict)
-    usage: Usage = field(default_factory=Usage)
-    cost: float | None = None
-    seconds: float = 0.0
-    agreement: Any = None
-    notes: list[str] = field(default_factory=list)
-
-    def __deepcopy__(self, _memo: dict[int, Any]) -> Report:
-        return self  # pandas copies attrs deeply at every step; a report does not change
 
 
 @dataclass(frozen=True, slots=True)
@@ -263,9 +246,7 @@ class Run:
             return
         before = len(mapper.done) + len(mapper.errors)
         work = submit(mapper.run(keys, min(workers, len(keys))))
-        with _Bar(
-            total if len(keys) == total else len(keys), show=self._options.progress and len(keys) == total
-        ) as bar:
+        with Bar(total if len(keys) == total else len(keys), show=self._options.progress and len(keys) == total) as bar:
             try:
                 with interrupts() as seen:
                     while not work.done():
@@ -314,7 +295,7 @@ class Run:
         told = [done.usage for key in keys if (done := mapper.done.get(key)) and done.usage is not None]
         return Usage(*(sum(getattr(usage, name) for usage in told) for name in Usage.__slots__))
 
-    def _cost(self, mapper: Mapper, keys: Sequence[str], bar: _Bar | None = None) -> float | None:
+    def _cost(self, mapper: Mapper, keys: Sequence[str], bar: Bar | None = None) -> float | None:
         if self._price() is None or (bar is not None and not bar.due()):
             return None
         account, base = self._table.route.accounts[0], self._table.base
@@ -366,7 +347,7 @@ class Run:
             return found[0].value, None
         votes = Counter(repr(done.value) for done in found)
         best, count = votes.most_common(1)[0]
-        return next(done.value for done in found if repr(done.value) == best), _agreement(found, count)
+        return next(done.value for done in found if repr(done.value) == best), agreement(found, count)
 
 
 def _told(image: Any) -> str:
@@ -378,61 +359,8 @@ def _told(image: Any) -> str:
     return json.dumps(reading.parts(image)[0])
 
 
-def _agreement(found: list[Done], count: int) -> Any:
-    """The share that said the most frequent value; per field, where values have fields."""
-    fields = [_fields(done.value) for done in found]
-    if not all(fields):
-        return count / len(found)
-    names = fields[0].keys()
-    return {name: Counter(repr(each.get(name)) for each in fields).most_common(1)[0][1] / len(found) for name in names}
-
-
-def _fields(value: Any) -> dict[str, Any]:
-    if isinstance(value, dict):
-        return value
-    return dict(vars(value)) if hasattr(value, "__dict__") else {}
-
-
 def _settle(mapper: Mapper) -> None:
     """Waits a moment for cancelled work to close its connections; its future alone is done at once."""
     last = time.monotonic() + 1
     while mapper.running and time.monotonic() < last:
         time.sleep(0.01)
-
-
-class _Bar:
-    """tqdm as text, in notebooks too: a widget would not be there when the saved file is opened again."""
-
-    def __init__(self, total: int, *, show: bool) -> None:
-        self._bar: Any = None
-        self._next = 0.0
-        if show:
-            from tqdm import tqdm  # noqa: PLC0415 - only who wants progress needs it
-
-            notebook = "ipykernel" in sys.modules
-            self._bar = tqdm(total=total, unit="row", file=sys.stdout if notebook else None, mininterval=0.2)
-
-    def __enter__(self) -> _Bar:  # noqa: PYI034
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        if self._bar is not None:
-            self._bar.close()
-
-    def due(self) -> bool:
-        """Whether costs are worth summing now: that takes a while with many rows."""
-        if self._bar is None or time.monotonic() < self._next:
-            return False
-        self._next = time.monotonic() + 1
-        return True
-
-    def at(self, rows: int, failures: int, cost: float | None) -> None:
-        """So many rows are over."""
-        if self._bar is None:
-            return
-        told: dict[str, Any] = {"failed": failures} if failures else {}
-        if cost is not None:
-            told["cost"] = f"${cost:.2g}"
-        if told:
-            self._bar.set_postfix(told, refresh=False)
-        self._bar.update(rows - self._bar.n)

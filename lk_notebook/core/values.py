@@ -90,13 +90,32 @@ def held_back(text: str) -> int:
         8
     """
     held = 0
-    for value in _known:
+    for value in tuple(_known):  # another thread may learn of one meanwhile
         at = text.find(value[0], max(0, len(text) - len(value) + 1))
         while at >= 0 and len(text) - at > held:
             if value.startswith(text[at:]):
                 held = len(text) - at
             at = text.find(value[0], at + 1)
     return held
+
+
+def released(text: str) -> tuple[str, str]:
+    """A growing text without the known secrets in it, and the end of it that may become one and is held back.
+
+    Example:
+        >>> _ = Secret("never-show-this"); released("the key never-show-this is never-sh")
+        ('the key ••• is ', 'never-sh')
+    """
+    cut = len(text) - held_back(text)
+    while end := _torn(text, cut):  # what is held back would tear a whole secret apart: nothing of it is held
+        cut = len(text) - held_back(text[end:])
+    return redact(text[:cut]), text[cut:]
+
+
+def _torn(text: str, cut: int) -> int:
+    """Where the last of the whole secrets ends that a cut would go through; 0: there is none."""
+    found = ((text.find(value, max(0, cut - len(value) + 1)), len(value)) for value in tuple(_known))
+    return max((at + size for at, size in found if 0 <= at < cut < at + size), default=0)
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import json
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -163,7 +163,7 @@ class Client:
         decoder = Decoder(account.name, headers.get("content-type", ""))
         decoder.answer.served_by = headers.get("x-livekit-inference-provider") or None
         decoder.answer.quota, decoder.answer.room = failures.quota(headers), pace.room(headers)
-        chunks = response.aiter_bytes()
+        chunks = _chunks(response, headers)
         try:
             async with faults.told(account, limits.timeout, cut=True):
                 async for data in _until_finished(chunks, decoder):
@@ -199,6 +199,15 @@ class Client:
             return faults.redirected(account, status, headers.get("location", ""))
         found = GIVEN.told(account.found) or "the environment"
         return failures.failure(status, headers, bytes(body), who=account.name, found=found)
+
+
+def _chunks(response: httpx.Response, headers: Mapping[str, str]) -> AsyncIterator[bytes]:
+    """The body as it comes; decoded only where it is encoded, for the decoding layers cost more than the bytes."""
+    if headers.get("content-encoding", "identity") != "identity" or not isinstance(
+        response.stream, httpx.AsyncByteStream
+    ):
+        return response.aiter_bytes()
+    return response.stream.__aiter__()
 
 
 def _plain(response: httpx.Response) -> dict[str, str]:

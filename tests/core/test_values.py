@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lk_notebook.core.values import Account, Call, Secret, Setup, Usage, held_back, redact
+from lk_notebook.core.values import Account, Call, Secret, Setup, Usage, held_back, redact, released
 from lk_notebook.errors import ConfigurationError
 
 KEY = Secret("values-never-show-0123").reveal()
@@ -120,3 +120,19 @@ def test_what_was_not_said_is_none():
     assert (Setup().model, Setup().provider, Setup().account, Setup().system, dict(Setup().extra_kwargs)) == (
         None,
     ) * 4 + ({},)
+
+
+@pytest.mark.parametrize("size", [1, 2, 7, 1000])
+def test_keys_that_overlap_are_struck_out_whole(size):
+    """One key begins another, whose end begins a third: nothing of them is left, however the text is cut."""
+    keys = ["overlap-key-0123", "overlap-key-0123-and-more-f", "from-nowhere-key"]
+    for key in keys:
+        Secret(key)
+    said = f"First {keys[1]}, then {keys[0]}, then {keys[2]}{keys[1]}."
+
+    shown = held = ""
+    for at in range(0, len(said), size):
+        text, held = released(held + said[at : at + size])
+        shown += text
+
+    assert shown + redact(held) == "First •••, then •••, then ••••••."
