@@ -125,7 +125,7 @@ def test_what_was_not_said_is_none():
 @pytest.mark.parametrize("size", [1, 2, 7, 1000])
 def test_keys_that_overlap_are_struck_out_whole(size):
     """One key begins another, whose end begins a third: nothing of them is left, however the text is cut."""
-    keys = ["overlap-key-0123", "overlap-key-0123-and-more-f", "from-nowhere-key"]
+    keys = ["qz-overlap-0123", "qz-overlap-0123-and-q", "qx-nowhere-key"]
     for key in keys:
         Secret(key)
     said = f"First {keys[1]}, then {keys[0]}, then {keys[2]}{keys[1]}."
