@@ -229,9 +229,9 @@ class LLM:
             PromptError: the prompt names what is no column.
             ConfigurationError: as in a call; a journal that answers another question.
         """
-        from lk_notebook import table  # noqa: PLC0415 - only who has a table needs it
+        from lk_notebook import question, table  # noqa: PLC0415 - only who has a table needs it
 
-        asked = table.read(self, rows, prompt, schema=schema, images=images, n=n)
+        asked = question.read(self, rows, prompt, schema=schema, images=images, n=n)
         options = table.Options(concurrency, journal, progress, on_error, (self.timeout, self.max_retries))
         return table.Run(asked, prompt, options).result()
 

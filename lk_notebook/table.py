@@ -2,22 +2,18 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
-import os
 import sys
 import time
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
-from lk_notebook import rows as reading
-from lk_notebook.core import catalogue, prompts
+from lk_notebook.core import catalogue
 from lk_notebook.core.ledger import Entry, plain
 from lk_notebook.core.pace import AUTO_FIRST, AUTO_MOST, Pace
-from lk_notebook.core.values import Call, Message, Usage
+from lk_notebook.core.values import Call, Usage
 from lk_notebook.desk import Stopped
 from lk_notebook.errors import BudgetExceededError, ConfigurationError, LkError, PromptError
 from lk_notebook.journal import Journal
@@ -25,12 +21,11 @@ from lk_notebook.ledger import LEDGER
 from lk_notebook.mapping import Done, Mapper
 from lk_notebook.net.loop import TICK, interrupts, submit
 from lk_notebook.progress import Bar
+from lk_notebook.question import Table, fingerprint
 from lk_notebook.report import Report, agreement
 
 if TYPE_CHECKING:
-    from lk_notebook.core.routing import Route
-    from lk_notebook.core.schemas import Schema
-    from lk_notebook.llm import LLM
+    pass
 
 #: So many rows are asked first, where a price is known, to say what all of them will cost.
 FIRST = 5
@@ -39,74 +34,6 @@ WORTH_ESTIMATING = 20
 
 #: What an interrupted map had finished, by its question and server: the same call asks only for the rest.
 _kept: dict[str, dict[str, Done]] = {}
-
-
-@dataclass(frozen=True, slots=True)
-class Table:
-    """One call of `map`, read: what is asked of every row."""
-
-    rows: reading.Rows
-    fill: Callable[[Mapping[str, Any]], str]
-    images: Callable[[int], Any] | None
-    base: Call
-    route: Route
-    schema: Schema | None
-    times: int = 1
-
-    def messages(self, i: int) -> list[Message]:
-        """The history of one row, without its images."""
-        return [*self.base.messages, {"role": "user", "content": self.fill(self.rows.row(i))}]
-
-    def key(self, i: int) -> str:
-        """What tells rows apart: the content of what is asked."""
-        content = self.messages(i)[-1]["content"]
-        if self.images is not None:
-            content += "\n" + _told(self.images(i))
-        return hashlib.sha256(content.encode("utf-8", "replace")).hexdigest()[:24]
-
-
-def read(llm: LLM, rows: Any, prompt: str, *, schema: Any = None, images: Any = None, n: int = 1) -> Table:
-    """What `map` was given, checked before anything is sent.
-
-    Raises:
-        PromptError: the prompt is empty or names what is no column; the rows are no table.
-        ConfigurationError: no account, an unknown model, an `n` below 1.
-    """
-    if isinstance(n, bool) or not isinstance(n, int) or n < 1:
-        raise ConfigurationError(f"n is a number from 1 on, not {n!r}.", "Leave it out, or give n=5.")
-    if not isinstance(prompt, str) or not prompt.strip():
-        raise PromptError("The prompt is empty.", "Write what you want to ask of each row.")
-    table = reading.read(rows)
-    fill = prompts.template(prompt, table.columns)
-    route, setup, found = llm.route(), llm.setup, None
-    if schema is not None:
-        from lk_notebook.core.schemas import read_schema  # noqa: PLC0415 - brings pydantic
-
-        found = read_schema(schema)
-    base = Call(
-        route.model,
-        [{"role": "system", "content": setup.system}] if setup.system else [],
-        route.provider,
-        llm.inference_class,
-        setup.extra_kwargs,
-        response_format=None if found is None else found.response_format,
-    )
-    return Table(table, fill, reading.images_of(images, table), base, route, found, n)
-
-
-def fingerprint(table: Table, prompt: str) -> dict[str, Any]:
-    """What a journal answers: another model, provider, parameter, prompt or schema is another question."""
-    base = table.base
-    asked: dict[str, Any] = {
-        "model": base.model,
-        "provider": base.provider,
-        "parameters": dict(base.extra_kwargs),
-        "system": [message["content"] for message in base.messages],
-        "prompt": prompt,
-        "schema": None if table.schema is None else dict(table.schema.response_format),
-    }
-    whole = json.dumps(asked, sort_keys=True, default=str)
-    return {"fingerprint": hashlib.sha256(whole.encode("utf-8", "replace")).hexdigest()[:16], **json.loads(whole)}
 
 
 @dataclass(frozen=True, slots=True)
@@ -233,20 +160,20 @@ class Run:
     def _ask(self, mapper: Mapper, missing: list[str], workers: int) -> None:
         """Asks what is missing, and waits; first a few, to say what all will cost."""
         if self._options.progress and len(missing) >= WORTH_ESTIMATING and self._price() is not None:
-            self._wait(mapper, missing[:FIRST], workers, len(missing))
+            self._wait(mapper, missing[:FIRST], workers, show=False)
             estimate = self._cost(mapper, missing[:FIRST])
             if estimate is not None:
                 rows, dollars = f"{len(missing):,}".replace(",", " "), estimate / FIRST * len(missing)
                 print(f"{rows} rows, about ${plain(Decimal(f'{dollars:.2g}'))}", file=sys.stdout)  # noqa: T201
             missing = missing[FIRST:]
-        self._wait(mapper, missing, workers, len(missing))
+        self._wait(mapper, missing, workers, show=self._options.progress)
 
-    def _wait(self, mapper: Mapper, keys: list[str], workers: int, total: int) -> None:
+    def _wait(self, mapper: Mapper, keys: list[str], workers: int, *, show: bool) -> None:
         if not keys:
             return
         before = len(mapper.done) + len(mapper.errors)
         work = submit(mapper.run(keys, min(workers, len(keys))))
-        with Bar(total if len(keys) == total else len(keys), show=self._options.progress and len(keys) == total) as bar:
+        with Bar(len(keys), show=show) as bar:
             try:
                 with interrupts() as seen:
                     while not work.done():
@@ -268,7 +195,6 @@ class Run:
                 work.result()
             bar.at(len(mapper.done) + len(mapper.errors) - before, len(mapper.errors), None)
         if seen.pressed:
-            _kept[self._memory] = dict(mapper.done)
             done, whole = len(mapper.done), len(self._tasks())
             print(f"{done} of {whole} rows are done and kept: run the cell again for the rest.")  # noqa: T201
             raise Stopped
@@ -288,8 +214,13 @@ class Run:
             or base.extra_kwargs.get("service_tier")
         ):
             return None
-        provider = base.provider or (None if account.kind == "livekit" else account.kind)
-        return catalogue.price(base.model, billed_by_kind=account.kind, provider=provider)
+        return catalogue.price(base.model, billed_by_kind=account.kind, provider=self._biller)
+
+    @property
+    def _biller(self) -> str | None:
+        """The provider whose price holds; the gateway's own pick is not known beforehand."""
+        kind = self._table.route.accounts[0].kind
+        return self._table.base.provider or (None if kind == "livekit" else kind)
 
     def _usage(self, mapper: Mapper, keys: Sequence[str]) -> Usage:
         told = [done.usage for key in keys if (done := mapper.done.get(key)) and done.usage is not None]
@@ -298,9 +229,8 @@ class Run:
     def _cost(self, mapper: Mapper, keys: Sequence[str], bar: Bar | None = None) -> float | None:
         if self._price() is None or (bar is not None and not bar.due()):
             return None
-        account, base = self._table.route.accounts[0], self._table.base
-        provider = base.provider or (None if account.kind == "livekit" else account.kind)
-        return catalogue.cost(base.model, self._usage(mapper, keys), billed_by_kind=account.kind, provider=provider)
+        kind, usage = self._table.route.accounts[0].kind, self._usage(mapper, keys)
+        return catalogue.cost(self._table.base.model, usage, billed_by_kind=kind, provider=self._biller)
 
     def _enter(self, mapper: Mapper, missing: list[str]) -> None:
         """Usage and cost into report and ledger."""
@@ -348,15 +278,6 @@ class Run:
         votes = Counter(repr(done.value) for done in found)
         best, count = votes.most_common(1)[0]
         return next(done.value for done in found if repr(done.value) == best), agreement(found, count)
-
-
-def _told(image: Any) -> str:
-    """What tells images apart; two figures, or two arrays, may print the same."""
-    if image is None or isinstance(image, (str, bytes, os.PathLike)):
-        return repr(image)
-    from lk_notebook import images as reading  # noqa: PLC0415 - only who sends images needs it
-
-    return json.dumps(reading.parts(image)[0])
 
 
 def _settle(mapper: Mapper) -> None:
