@@ -66,10 +66,12 @@ class Arriving:
         self.attempts: list[Attempt] = []
         self.asked: list[Message] = list(call.messages)  # the history with the question
         self.messages: list[Message] = self.asked  # as it was last sent
+        self.request: tuple[Account, Prepared] | None = None  # the last one
         self.remembered = 0  # turns of its chat before it
         self.broken = False  # ■ was pressed within a tool
         self.stale = False  # a turn before it has changed since
         self.steps: list[Step] = []
+        self.thought_for: dict[int, tuple[float, float]] = {}  # a round of tools -> when its reasoning began and ended
         self.retrying: tuple[LkError, float, int] | None = None  # the error, when the next try starts, tries left
         self.parsed: Any = None
         self._kind = accounts[0].kind
@@ -230,6 +232,7 @@ class Arriving:
         self.account, self._kind = account.name, account.kind
         self._standard = account.priced and self._tier in STANDARD_TIERS
         self.messages = prepared.body["messages"]
+        self.request = (account, prepared)
         self.notes += [note for note in prepared.notes if note not in self.notes]
         self.retrying = None
         if not self.steps:
@@ -244,6 +247,9 @@ class Arriving:
         self._answer = answer
         for kind, piece in pieces:
             self._add(kind, piece)
+            if kind == "reasoning":
+                now = time.monotonic()
+                self.thought_for[len(self.steps)] = (self.thought_for.get(len(self.steps), (now,))[0], now)
         if pieces or answer.has_calls:
             if self._first is None:
                 self._first = time.monotonic()

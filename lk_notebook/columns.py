@@ -10,7 +10,7 @@ from lk_notebook.core.grid import Grid, grid_html, grid_text
 from lk_notebook.core.text import clean, escape, plain
 from lk_notebook.core.values import redact
 from lk_notebook.errors import LkError
-from lk_notebook.page import Page, facts
+from lk_notebook.page import Message, Page, facts
 from lk_notebook.reply import ENDED, Reply
 
 _LINE = "var(--jp-border-color2,#e0e0e0)"
@@ -64,22 +64,47 @@ class Columns:
         self.chosen: Column | None = None
         self._lettered = blind
         self._pages = [None if column.reply is None else Page(column.reply) for column in columns]
+        for page in self._pages:
+            if page is not None:
+                page.shows_thoughts = not blind  # they would tell whose they are
+        self._seen: dict[str, Message] = {}  # as a view was last told
 
     @property
     def replies(self) -> list[Reply]:
         """The replies that come."""
         return [column.reply for column in self.columns if column.reply is not None]
 
+    @property
+    def numbered(self) -> list[Reply | None]:
+        """The replies by column."""
+        return [column.reply for column in self.columns]
+
     def news(self) -> bool:
         """Whether anything has changed since the last look."""
         return True in [page.news() for page in self._pages if page is not None]  # each remembers what it saw
 
+    def frame(self) -> str:
+        """The columns, empty: a view fills them, as `html` does."""
+        articles = "".join(self._article(i, "", "", "") for i in range(len(self.columns)))
+        return f'<div class="lk-compare" style="{_ROW}">{articles}</div><div data-at="below"></div>'
+
+    def changes(self) -> list[Message]:
+        """What a view must be told since the last call."""
+        return [*self._told(anew=False), *self._around()]
+
+    def anew(self) -> list[Message]:
+        """What builds all of it in an empty frame."""
+        self._seen = {}
+        return [*self._told(anew=True), *self._around()]
+
     def html(self) -> str:
         """All columns, and their figures once it is told whose they are."""
-        columns = "".join(self._column_html(i) for i in range(len(self.columns)))
-        verdict = f'<p style="margin:8px 0"><strong>{escape(self.verdict)}</strong></p>' if self.verdict else ""
-        table = "" if self.blind else grid_html(self._figures())
-        return redact(f'<div class="lk-compare" style="{_ROW}">{columns}</div>{verdict}{table}')
+        articles = [
+            self._article(i, self._head(i), page.content() if page is not None else "", self._foot(i))
+            for i, page in enumerate(self._pages)
+        ]
+        row = f'<div class="lk-compare" style="{_ROW}">{"".join(articles)}</div>'
+        return redact(f'{row}<div data-at="below">{self._under()}</div>')
 
     def bundle(self) -> dict[str, str]:
         """What stays in the file: the HTML, and the plain text beside it."""
@@ -87,6 +112,11 @@ class Columns:
         if not self.blind:
             parts.append(self.revealed())
         return {"text/html": self.html(), "text/plain": redact("\n\n".join(parts))}
+
+    def again(self, c: int, reply: Reply) -> Columns:
+        """The same comparison with another reply in one column; the others stand as they are."""
+        columns = [replace(column, asked=reply) if i == c else column for i, column in enumerate(self.columns)]
+        return Columns(columns)
 
     def revealed(self) -> str:
         """What is told of the columns below them, as plain text."""
@@ -112,19 +142,63 @@ class Columns:
         shown = "done" if known.state == "failed" else known.state  # the error says it
         return replace(told, state=shown, ttft=None, notes=known.notes)
 
-    def _column_html(self, i: int) -> str:
-        column, page = self.columns[i], self._pages[i]
-        ended = column.reply is None or column.reply.state in ENDED
+    def _article(self, i: int, head: str, content: str, foot: str) -> str:
+        """One column; what it holds, or nothing of it yet."""
+        edge = f";border-color:{_BRAND}" if self.columns[i] is self.chosen else ""
+        return (
+            f'<article aria-label="{plain(self._title(i))}" style="{_COLUMN}{edge}">'
+            f'<div style="{_HEAD}" data-at="head{i}">{head}</div>'
+            f'<div data-c="{i}">{content}</div><div data-foot="{i}">{foot}</div></article>'
+        )
+
+    def _head(self, i: int) -> str:
+        reply = self.columns[i].reply
+        ended = reply is None or reply.state in ENDED
         dot = "" if ended else f'<span style="color:{_BRAND}" aria-hidden="true">● </span>'
-        head = f'<div style="{_HEAD}">{dot}<strong>{escape(self._title(i))}</strong></div>'
-        parts = [page.content(thoughts=not self.blind)] if page is not None else []
+        return f"{dot}<strong>{escape(self._title(i))}</strong>"
+
+    def _foot(self, i: int) -> str:
+        column = self.columns[i]
+        parts = []
         if footer.footer_text(below := self._below(column)):
             parts.append(footer.footer_html(below))
         if column.error is not None and not self.blind:
             parts.append(footer.error_html(str(column.error).splitlines()))
-        edge = f";border-color:{_BRAND}" if column is self.chosen else ""
-        label = plain(self._title(i))
-        return f'<article aria-label="{label}" style="{_COLUMN}{edge}">{head}{"".join(parts)}</article>'
+        return redact("".join(parts))
+
+    def _under(self) -> str:
+        verdict = f'<p style="margin:8px 0"><strong>{escape(self.verdict)}</strong></p>' if self.verdict else ""
+        return redact(verdict + ("" if self.blind else grid_html(self._figures())))
+
+    def _told(self, *, anew: bool) -> list[Message]:
+        """What has changed within the columns; their feet are this comparison's own."""
+        messages: list[Message] = []
+        for i, page in enumerate(self._pages):
+            if page is None:
+                told: list[Message] = [{"t": "foot", "c": i, "state": "failed", "acts": []}]
+            else:
+                told = page.anew(i) if anew else page.changes(i)
+            for message in told:
+                if message["t"] != "foot":
+                    messages.append(message)
+                    continue
+                foot = message | {"h": self._foot(i)}
+                if self.blind:
+                    foot["acts"] = [act for act in foot["acts"] if act == "stop"]
+                messages += self._new(f"foot{i}", foot)
+        return messages
+
+    def _around(self) -> list[Message]:
+        """What has changed in the heads and below."""
+        there = {**{f"head{i}": self._head(i) for i in range(len(self.columns))}, "below": self._under()}
+        return [new for at, html in there.items() for new in self._new(at, {"t": "html", "at": at, "h": redact(html)})]
+
+    def _new(self, at: str, message: Message) -> list[Message]:
+        """The message, unless it was the last that was told there."""
+        if self._seen.get(at) == message:
+            return []
+        self._seen[at] = message
+        return [message]
 
     def _column_text(self, i: int) -> str:
         column, title = self.columns[i], clean(self._title(i))

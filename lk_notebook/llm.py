@@ -165,6 +165,7 @@ class LLM:
         extra = {**_parameters(extra_kwargs), **self.setup.extra_kwargs}
         route = self.route()
         check_window(route.model, messages, carried.last)
+        asked = messages
         messages, notes = with_images(messages, carried.images, route.model)
         offer, wire_tools, response_format = carried.offer()
         call = Call(route.model, messages, route.provider, self.inference_class, extra, wire_tools, response_format)
@@ -173,6 +174,7 @@ class LLM:
         reply = Reply(call, route.accounts, (*route.notes, *notes))
         enter(reply, carried.cell)
         reply.again = lambda cut: self._go_on(cut, carried, extra_kwargs)
+        reply.anew = (lambda: self.ask(asked, carried, extra_kwargs)) if cut is None else cut.anew
         if cut is not None:
             reply.go_on_from(cut)
         return reply.start(asking.ask(reply, call, route, (self.timeout, self.max_retries), offer))

@@ -4,39 +4,48 @@ from __future__ import annotations
 
 import json
 import time
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from lk_notebook.arriving import ENDED, Ran
 from lk_notebook.core import demo, footer
-from lk_notebook.core.text import clean, plain
+from lk_notebook.core.figures import seconds
+from lk_notebook.core.parts import Fixed, Flowing, Part, Shown
+from lk_notebook.core.text import clean, escape
 from lk_notebook.core.values import redact
 
 if TYPE_CHECKING:
-    from lk_notebook.core.render import Renderer
+    from lk_notebook.core.render import Op
     from lk_notebook.reply import Reply
 
+Message = dict[str, Any]  # to a view: `t` says what it is, `c` which reply it is about
 Format = Literal["markdown", "text", "code", "json", "html"]
 
 #: A shorter stream, in seconds, has no speed worth a figure.
 SHORTEST_SPEED = 0.1
+SHORTEST_THOUGHT = 0.05
 STALE = "A turn before this one has changed since: run the cell again to take it up."
 
+# Places of the parts: those of each round of tools follow each other, thought, text, calls.
+_BODY, _ROUND, _LAST = 1, 1_000, 1_000_000
+_THINKING = "Thinking…"
+_SHOWN = '<div style="white-space:pre-wrap">'
 _STATES: dict[str, footer.State] = {"waiting": "waiting", "streaming": "live", "done": "done", "stopped": "stopped"}
 _CALLS = {"running": "Calling", "done": "Called", "failed": "Failed:", "refused": "Refused:", "stopped": "Stopped:"}
 
 
 class Page:
-    """Renders by blocks, so that each look costs what is new.
+    """Renders by blocks, so that each look costs what is new; a view is told only what has changed.
 
     `error_follows`: the cell itself tells the error; a reply of which nothing came then leaves nothing on the page.
     """
 
     def __init__(self, reply: Reply, how: Format = "markdown", *, error_follows: bool = False) -> None:
-        self.replies = (reply,)
+        self.replies = self.numbered = (reply,)
         self._reply, self._how, self._error_follows = reply, how, error_follows
-        self._read = 0  # characters of text that the renderers have
-        self._renderers: list[Renderer] = []  # one for the text between two rounds of tools
+        self._parts: dict[int, Part] = {}  # by their place on the page
         self._seen: tuple[object, ...] = ()
+        self._foot: Message = {}  # as it was last told
+        self.shows_thoughts = True
 
     def news(self) -> bool:
         """Whether anything has changed since the last look."""
@@ -46,32 +55,38 @@ class Page:
         changed, self._seen = now != self._seen, now
         return changed
 
+    def frame(self, c: int = 0) -> str:
+        """The element around the reply, empty: a view fills it, as `html` does."""
+        return _framed(c, "", "")
+
+    def changes(self, c: int = 0) -> list[Message]:
+        """What a view must be told since the last call; `c` is the number of the reply in it."""
+        self._look()
+        return self._told(c, [op | {"s": place} for place, part in self._placed() for op in part.changes()])
+
+    def anew(self, c: int = 0) -> list[Message]:
+        """What builds the reply in an empty frame."""
+        self._look()
+        self._foot = {}
+        return self._told(c, [op | {"s": place} for place, part in self._placed() for op in part.anew()])
+
     def html(self) -> str:
         """The whole reply as safe HTML; sealed once it has ended."""
-        content, error = self.content(), self._reply.error
-        if error is not None and self._error_follows and not content:
+        content = self.content()
+        if self._reply.error is not None and self._error_follows and not content:
             return ""
-        if error is not None and not self._error_follows:
-            content += redact(footer.error_html(str(error).splitlines()))
-        return content + redact(footer.footer_html(facts(self._reply)))
+        return _framed(0, content, self.foot())
 
-    def content(self, *, thoughts: bool = True) -> str:
-        """The reply without its footer, and without its thoughts where they would tell whose they are."""
-        reply, parts = self._reply, []
-        text = thought = 0
-        for i, step in enumerate((*reply.steps, None)):
-            ends = (None, None) if step is None else (step.text, step.reasoning)
-            open_ended = step is None and reply.state not in ENDED
-            if thoughts and (thinking := reply.thought(thought, ends[1])):
-                title = "Thinking…" if open_ended and reply.size == text else "Thought"
-                parts.append(footer.fold_html(title, thinking))
-            parts.append(self._body(i, text, ends[0], final=not open_ended))
-            if step is not None:
-                text, thought = step.text, step.reasoning
-                parts += map(_folded, step.ran)
-        if refusal := reply.refusal:
-            parts.append(_plain(refusal))
-        return redact("".join(parts))
+    def content(self) -> str:
+        """The reply without its footer."""
+        self._look()
+        return redact("".join(f"<div>{part.html}</div>" for _, part in self._placed()))
+
+    def foot(self) -> str:
+        """What stands below: the error, unless it follows by other means, and the figures."""
+        error = self._reply.error
+        told = "" if error is None or self._error_follows else footer.error_html(str(error).splitlines())
+        return redact(told + footer.footer_html(facts(self._reply)))
 
     def bundle(self) -> dict[str, str]:
         """What stays in the file: the HTML, and the plain text beside it."""
@@ -86,38 +101,119 @@ class Page:
         parts = [text, error, footer.footer_text(facts(reply)) if html else ""]
         return {"text/html": html, "text/plain": redact(clean("\n\n".join(part for part in parts if part)))}
 
-    def _body(self, i: int, start: int, end: int | None, *, final: bool) -> str:
-        if self._how in ("markdown", "code"):
-            return self._markdown(i, end, final=final)
-        text = self._reply.piece(start, end)
-        if final and end is None and text and self._reply.state == "done":
-            return self._as_asked(text)
-        return _plain(text)
+    def actions(self) -> list[str]:
+        """What can be done with the reply now, as a view offers it."""
+        reply = self._reply
+        if reply.state not in ENDED:
+            return ["stop"]
+        if reply.state == "failed" and self._error_follows:  # the cell failed: it is run again
+            return ["copy"] if reply.size else []
+        whole = ["copy"] if reply.size or reply.refusal else []
+        return [*whole, *(["retry"] if reply.anew else []), *(["continue"] if reply.can_go_on else []), "sent"]
 
-    def _markdown(self, i: int, end: int | None, *, final: bool) -> str:
-        if i == len(self._renderers):
-            from lk_notebook.core.render import Renderer  # noqa: PLC0415 - brings markdown-it and Pygments
+    def again(self, _c: int, reply: Reply) -> Page:
+        """The same place with another reply in it."""
+        return Page(reply, self._how)
 
-            self._renderers.append(Renderer())
-        renderer = self._renderers[i]
-        if end is None or self._read < end:
-            piece = self._reply.piece(self._read, end)
-            self._read += len(piece)
-            renderer.feed(piece)
-        renderer.flush(final=final)
-        return renderer.html
+    def _told(self, c: int, ops: list[Op]) -> list[Message]:
+        """The changes of the parts, and the footer where it has changed."""
+        messages: list[Message] = []
+        if ops:
+            messages.append({"t": "ops", "c": c, "ops": [_struck(op) for op in ops]})
+        state = facts(self._reply).state
+        foot: Message = {"t": "foot", "c": c, "state": state, "h": self.foot(), "acts": self.actions()}
+        if foot != self._foot:
+            self._foot = foot
+            messages.append(foot)
+        return messages
+
+    def _placed(self) -> list[tuple[int, Part]]:
+        return sorted(self._parts.items())
+
+    def _look(self) -> None:
+        """Brings all parts up to what has arrived."""
+        reply = self._reply
+        ended = reply.state in ENDED
+        text = thought = 0
+        for i, step in enumerate((*reply.steps, None)):
+            ends = (None, None) if step is None else (step.text, step.reasoning)
+            final = step is not None or ended
+            if self.shows_thoughts:
+                self._think(i, thought, ends[1], over=final or reply.size > text)
+            self._write(i, text, ends[0], final=final)
+            if step is not None:
+                text, thought = step.text, step.reasoning
+                for k, ran in enumerate(step.ran):
+                    self._fixed(_BODY + 1 + k + i * _ROUND, _folded(ran))
+        if refusal := reply.refusal:
+            self._fixed(_LAST, _plain(refusal))
+
+    def _think(self, i: int, start: int, end: int | None, *, over: bool) -> None:
+        fold = self._parts.get(i * _ROUND)
+        read = start + (fold.size if isinstance(fold, Shown) else 0)
+        if piece := self._reply.thought(read, end):
+            if not isinstance(fold, Shown):
+                fold = self._parts[i * _ROUND] = Shown(*footer.fold_tags(_THINKING), title=_THINKING)
+            fold.feed(piece)
+        if isinstance(fold, Shown) and over:
+            fold.entitle(self._thought(i))
+
+    def _thought(self, i: int) -> str:
+        begun, ended = self._reply.thought_for.get(i, (0.0, 0.0))
+        return f"Thought for {seconds(ended - begun)}" if ended - begun >= SHORTEST_THOUGHT else "Thought"
+
+    def _write(self, i: int, start: int, end: int | None, *, final: bool) -> None:
+        place = _BODY + i * _ROUND
+        part = self._parts.get(place)
+        if isinstance(part, Fixed):
+            return
+        if not isinstance(part, (Flowing, Shown)):
+            if self._reply.size <= start:
+                return
+            part = Flowing() if self._how in ("markdown", "code") else Shown(_SHOWN, "</div>")
+            self._parts[place] = part
+        piece = self._reply.piece(start + part.size, end)
+        if isinstance(part, Flowing):
+            part.feed(piece, final=final)
+        elif piece:
+            part.feed(piece)
+        if final and end is None and self._reply.state == "done" and self._how in ("json", "html"):
+            self._fixed(place, self._as_asked(self._reply.piece(start)))
+
+    def _fixed(self, place: int, html: str) -> None:
+        part = self._parts.get(place)
+        if isinstance(part, Fixed):
+            part.become(html)
+        else:
+            self._parts[place] = Fixed(html)
 
     def _as_asked(self, text: str) -> str:
         """The ended text in its format."""
         from lk_notebook.core import formats  # noqa: PLC0415 - two formats' own
 
-        if self._how == "json":
-            return formats.json_html(self._reply.parsed)
-        return formats.sandboxed(text) if self._how == "html" else _plain(text)
+        return formats.json_html(self._reply.parsed) if self._how == "json" else formats.sandboxed(text)
+
+
+def plain_text(reply: Reply) -> str:
+    """What the model said, as it wrote it."""
+    return redact(clean(reply.text or reply.refusal))
+
+
+def _framed(c: int, content: str, foot: str) -> str:
+    """A reply as an element: what has come, and its footer."""
+    return f'<div class="lk-reply"><div data-c="{c}">{content}</div><div data-foot="{c}">{foot}</div></div>'
+
+
+def _struck(op: Op) -> Op:
+    """The change without any known secret."""
+    for name in ("h", "i"):
+        if name in op:
+            op[name] = redact(op[name])
+    return op
 
 
 def _plain(text: str) -> str:
-    return f'<div style="white-space:pre-wrap">{plain(text)}</div>' if text else ""
+    return f"{_SHOWN}{escape(text)}</div>"
 
 
 def _folded(ran: Ran) -> str:

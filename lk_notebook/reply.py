@@ -43,6 +43,7 @@ class Reply(Arriving):
         super().__init__(call, accounts, notes)
         self.drawn_in: int | None = None  # the execution that drew it last
         self.again: Callable[[Reply], Reply] | None = None  # goes on with it
+        self.anew: Callable[[], Reply] | None = None  # asks the same once more
         self.remember: Callable[[Reply], None] | None = None  # its chat: a reply that goes on takes its place there
         self.redraw: Callable[[], None] | None = None  # draws it anew where it stands on the page
         self._work: concurrent.futures.Future[None] | None = None
@@ -58,6 +59,12 @@ class Reply(Arriving):
         self.end("stopped")
         self._work = None
 
+    @property
+    def can_go_on(self) -> bool:
+        """Whether the answer ended before its end, and can be gone on with."""
+        cut = self.state in ("stopped", "failed") or self.finish_reason == "length"
+        return cut and self.size > 0 and self.again is not None
+
     def continue_(self) -> Reply:
         """Goes on where a cut, stopped or length-limited answer ended; the new reply holds the joined text.
 
@@ -69,8 +76,7 @@ class Reply(Arriving):
         Raises:
             ConfigurationError: the answer is complete, still comes, or never began.
         """
-        cut = self.state in ("stopped", "failed") or self.finish_reason == "length"
-        if not self.size or not cut or self.again is None:
+        if not self.can_go_on or self.again is None:
             raise ConfigurationError(
                 "There is nothing to go on with: " + ("the answer is complete." if self.size else "no text came."),
                 "Ask again.",
@@ -88,6 +94,18 @@ class Reply(Arriving):
         while not self._over.is_set() and (left := last - time.monotonic()) > 0:
             self._tick(self._over, min(TICK, left))
         return self
+
+    def what_was_sent(self) -> list[tuple[str, str]]:
+        """The last request in several spellings, each with its name; keys are named, never shown."""
+        if self.request is None:
+            return []
+        from lk_notebook.core import sent  # noqa: PLC0415 - only who looks
+
+        account, prepared = self.request
+        return [
+            ("JSON", sent.as_json(prepared.body)),
+            ("curl", sent.as_curl(prepared.url, prepared.headers, prepared.body, account)),
+        ]
 
     def stop(self) -> None:
         """Ends it now: the connection is closed, what had arrived stays."""

@@ -95,6 +95,7 @@ class Session:
         self.chats[place.chat] = chat
         turn = Turn(place.key, reply.asked[-1], reply, system)
         reply.remember = lambda whole: setattr(turn, "said", whole)
+        reply.anew = lambda: self._anew(cell, prompt, place, carried)
         later += chat.put(turn)
         return reply, [turn.said for turn in later if isinstance(turn.said, Reply)]
 
@@ -123,6 +124,14 @@ class Session:
         """A cell has run, and asked so often: turns of an earlier run beyond that are gone. Gives the stale replies."""
         later = [turn for chat in self.chats.values() for turn in chat.drop(cell, asked)]
         return [turn.said for turn in later if isinstance(turn.said, Reply)]
+
+    def _anew(self, cell: Setup, prompt: str, place: Place, carried: Carried | None) -> Reply:
+        """Asks once more in the same place, as running the cell again does."""
+        reply, stale = self.ask(cell, prompt, place, carried)
+        for later in stale:
+            if later.redraw is not None:
+                later.redraw()
+        return reply
 
     def _aside(self, setup: Setup, prompt: str, carried: Carried) -> Reply | LkError:
         system: list[Message] = [{"role": "system", "content": setup.system}] if setup.system else []

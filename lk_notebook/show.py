@@ -1,7 +1,6 @@
 """A reply on the page while it grows, and as it stays there.
 
-In a kernel one display is updated by its id, ever more rarely as the reply grows: browsers draw the whole of it
-anew each time. A terminal gets the text as it comes; any other shell gets the reply once, when it has ended.
+A terminal gets the text as it comes; a notebook's output is `lk_notebook.output`'s.
 """
 
 from __future__ import annotations
@@ -11,37 +10,17 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
-from typing import Any, Protocol
 
 from IPython import get_ipython
-from IPython.display import display
 
 from lk_notebook.core import footer
 from lk_notebook.core.text import clean
 from lk_notebook.desk import Stopped, desk
 from lk_notebook.net.loop import TICK, interrupts
+from lk_notebook.output import Output
 from lk_notebook.page import Format, Page, facts
 from lk_notebook.reply import ENDED, Reply
-
-#: The next update waits so many times what the last one took, at least so long, and for what a browser can draw.
-TIMES, AT_LEAST, BYTES_PER_SECOND = 10.0, 0.05, 30_000
-
-
-class Sight(Protocol):
-    """What is drawn: one reply, or several side by side."""
-
-    @property
-    def replies(self) -> Sequence[Reply]:
-        """Whose end ends the drawing."""
-
-    def news(self) -> bool:
-        """Whether anything has changed since the last look."""
-
-    def html(self) -> str:
-        """The whole of it."""
-
-    def bundle(self) -> dict[str, str]:
-        """What stays in the file."""
+from lk_notebook.sight import Sight
 
 
 def draw(reply: Reply, how: Format = "markdown", *, error_follows: bool = False) -> None:
@@ -60,24 +39,19 @@ def draw(reply: Reply, how: Format = "markdown", *, error_follows: bool = False)
 
 
 def watch(sight: Sight) -> None:
-    """Draws what is seen until all of it has ended: one display, updated by its id.
+    """Draws what is seen until all of it has ended, in one output of the calling cell.
 
     A shell that cannot update gets it once, at the end.
 
     Raises:
         Stopped: the user pressed ■; all replies were stopped.
     """
-    live = getattr(get_ipython(), "kernel", None) is not None
-    handle = display(sight.bundle(), raw=True, display_id=True) if live else None  # type: ignore[no-untyped-call]
-    if handle is not None:
-        for reply in sight.replies:
-            reply.redraw = lambda: handle.update(sight.bundle(), raw=True)
+    output = Output(sight)
     due = time.monotonic()
 
     def draw_now() -> None:
         nonlocal due
-        if live and sight.news():
-            due = _update(handle, sight)
+        due = output.draw()
 
     try:
         with _watch(sight.replies, draw_now) as turn:
@@ -86,10 +60,7 @@ def watch(sight: Sight) -> None:
                     draw_now()
                 turn()
     finally:
-        if handle is None:
-            display(sight.bundle(), raw=True)  # type: ignore[no-untyped-call]
-        else:
-            handle.update(sight.bundle(), raw=True)
+        output.seal()
 
 
 @contextlib.contextmanager
@@ -117,15 +88,6 @@ def _watch(replies: Sequence[Reply], before: Callable[[], None] = lambda: None) 
         yield turn
         if seen.pressed and any(reply.state == "stopped" for reply in replies):
             raise Stopped
-
-
-def _update(handle: Any, sight: Sight) -> float:
-    """Sends what is to be seen; gives the time before which no other update goes out."""
-    begun = time.monotonic()
-    html = sight.html()
-    handle.update({"text/html": html, "text/plain": "…"}, raw=True)
-    now = time.monotonic()
-    return now + max(AT_LEAST, TIMES * (now - begun), len(html) / BYTES_PER_SECOND)
 
 
 def draw_again(reply: Reply) -> None:

@@ -153,4 +153,4 @@ def test_nothing_heavy_is_imported_at_the_top():
 def test_only_what_shows_answers_needs_a_notebook(package):
     """From Python alone, lk_notebook works without loading IPython or widgets."""
     importers = {importer for importer, name, at_top in IMPORTS if at_top and name.split(".")[0] == package}
-    assert {room(importer) for importer in importers} <= {"magics", "show", "widgets"}
+    assert {room(importer) for importer in importers} <= {"magics", "output", "show", "view", "widgets"}

@@ -14,7 +14,7 @@ from lk_notebook.core.figures import count, dollars, seconds, short
 from lk_notebook.core.text import clean, escape
 from lk_notebook.core.values import Usage
 
-__all__ = ["Facts", "error_html", "fold_html", "footer_html", "footer_text"]
+__all__ = ["Facts", "error_html", "fold_html", "fold_tags", "footer_html", "footer_text"]
 
 State = Literal["live", "waiting", "done", "stopped", "cut", "failed"]
 
@@ -96,11 +96,17 @@ def fold_html(title: str, text: str, *, open: bool = False) -> str:  # noqa: A00
         >>> fold_html("Thought for 1.4 s", "2 < 3").count("2 &lt; 3")
         1
     """
+    before, after = fold_tags(title, open=open)
+    return before + escape(text) + after
+
+
+def fold_tags(title: str, *, open: bool = False) -> tuple[str, str]:  # noqa: A002 - as above
+    """What stands before and after the text of a fold, which may grow: the text goes into the innermost element."""
     summary = f'<summary data-lk style="cursor:pointer;color:{_DIM};{_SMALL}">{escape(_name(title))}</summary>'
     style = f"padding:4px 0 0;white-space:pre-wrap;color:{_DIM};{_SMALL}"
     fold = f"margin:4px 0 8px;padding-left:8px;border-left:2px solid {_LINE}"
-    content = f'<div style="{style}">{escape(text)}</div>'
-    return f'<details class="lk-fold" style="{fold}"{" open" if open else ""}>{summary}{content}</details>'
+    box = f'<details class="lk-fold" style="{fold}"{" open" if open else ""}>{summary}'
+    return f'{box}<div style="{style}">', "</div></details>"
 
 
 def _end(facts: Facts) -> str:

@@ -20,7 +20,8 @@ _RUN = re.compile(r"(.)\1{99}|\s{100}", re.DOTALL)
 _JOINT = re.compile(r"(?<=\n\n)(?=\S)")
 _LANGUAGE = re.compile(r"[\w+#.\-]{1,40}")
 
-# JupyterLab 4 brings no style for Pygments' classes, so each box names the theme's own colours once, by short names.
+# JupyterLab 4 brings no style for Pygments' classes, so each box names those of the theme's own colours
+# that it uses, by short names.
 _COLOURS = {
     "k": ("keyword", "#008000"),
     "b": ("builtin", "#008000"),
@@ -53,17 +54,15 @@ _KINDS = {
     Token.Generic.Subheading: "m",
     Token.Generic.Prompt: "m",
 }
+_USED = re.compile(r' style="color:var\(--lk-(\w)\)"')
 _TAGS = {"k": "b", "c": "i"}  # bold and italic stay where a sanitiser drops the colours
-_VARIABLES = ";".join(
-    f"--lk-{key}:var(--jp-mirror-editor-{name}-color,{value})" for key, (name, value) in _COLOURS.items()
-)
 _BOX = (
     '<div class="lk-code highlight" style="margin:0 0 1em;border:1px solid var(--jp-border-color2,#e0e0e0);'
-    f'border-radius:3px;background:var(--jp-cell-editor-background,#f5f5f5);{_VARIABLES}">'
+    "border-radius:3px;background:var(--jp-cell-editor-background,#f5f5f5)"
 )
 _HEAD = '<div style="padding:4px 8px 0;font-size:12px;color:var(--jp-ui-font-color2,#616161)">'
 _PRE = (
-    '<pre tabindex="0" style="margin:0;padding:8px;background:none;overflow-x:auto;white-space:pre;line-height:1.4">'
+    '<pre tabindex="0" style="margin:0;padding:8px;background:none;overflow-x:auto;line-height:1.4">'
     '<code style="background:none;white-space:pre">'
 )
 
@@ -87,7 +86,10 @@ def code_box(code: str, name: str, *, colours: bool = True) -> tuple[str, str, s
         ('x &lt; 1', '</code></pre></div>')
     """
     head = f"{_HEAD}{plain(name)}</div>" if name else ""
-    return f"{_BOX}{head}{_PRE}", coloured(code, name) if colours else plain(code), "</code></pre></div>"
+    shown = coloured(code, name) if colours else plain(code)
+    used = sorted(set(_USED.findall(shown)))
+    variables = [f";--lk-{key}:var(--jp-mirror-editor-{_COLOURS[key][0]}-color,{_COLOURS[key][1]})" for key in used]
+    return f'{_BOX}{"".join(variables)}">{head}{_PRE}', shown, "</code></pre></div>"
 
 
 def coloured(code: str, name: str) -> str:

@@ -25,13 +25,16 @@ class Op(TypedDict, total=False):
 
     add: append `h` to the box. open: append `h` to the root; its innermost element is the box. text: append the
     escaped text `h` to the box. undo: remove the open element. close: leave it. set: replace the root's child `k` by
-    `h`. tail: append `i` to the box and `h` to the root, until the next change.
+    `h`. tail: append `i` to the box and `h` to the root, until the next change. Of other parts than Markdown: whole:
+    put `h` in place of all. title: put `h` into the title of the fold. `s` says which part is meant.
     """
 
     o: str
     h: str
     i: str
     k: int
+    s: int
+    p: list[int]
 
 
 class _Source(NamedTuple):
@@ -152,6 +155,16 @@ class Renderer:
         if box is None:
             return "".join([*self._done, after])
         return "".join([*self._done, box.tags[0], *box.html, inside, box.tags[1], after])
+
+    def anew(self) -> list[Op]:
+        """What builds the view from nothing."""
+        ops: list[Op] = [{"o": "add", "h": "".join(self._done)}] if self._done else []
+        if (box := self._list or self._fence) is not None:
+            ops.append({"o": "open", "h": "".join(box.tags)})
+            ops.append({"o": "add" if box is self._list else "text", "h": "".join(box.html)})
+        if any(self._tail):
+            ops.append({"o": "tail", "i": self._tail[0], "h": self._tail[1]})
+        return ops
 
     def _may_wait(self) -> bool:
         """Whether nothing is new, or too little to read a long block again: so that all flushes take linear time."""

@@ -106,7 +106,7 @@ class ChatMagics(Magics):
         from lk_notebook import show  # noqa: PLC0415 - the view is imported when first used
 
         if output:
-            self._names[output] = reply
+            self._keep(reply, output)
         for later in stale:
             show.refresh(later)
         show.draw(reply, how, error_follows=True)  # type: ignore[arg-type]
@@ -114,6 +114,13 @@ class ChatMagics(Magics):
             raise reply.error.with_traceback(None)
         if how == "code":
             self._next_cell(reply.text)
+        return reply
+
+    def _keep(self, reply: Reply, output: str) -> Reply:
+        """The variable holds the reply, and the one that comes when it is asked for once more."""
+        self._names[output] = reply
+        if (anew := reply.anew) is not None:
+            reply.anew = lambda: self._keep(anew(), output)
         return reply
 
     def _next_cell(self, text: str) -> None:
