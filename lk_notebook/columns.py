@@ -64,9 +64,6 @@ class Columns:
         self.chosen: Column | None = None
         self._lettered = blind
         self._pages = [None if column.reply is None else Page(column.reply) for column in columns]
-        for page in self._pages:
-            if page is not None:
-                page.shows_thoughts = not blind  # they would tell whose they are
         self._seen: dict[str, Message] = {}  # as a view was last told
 
     @property
@@ -99,6 +96,7 @@ class Columns:
 
     def html(self) -> str:
         """All columns, and their figures once it is told whose they are."""
+        self._hide_thoughts()
         articles = [
             self._article(i, self._head(i), page.content() if page is not None else "", self._foot(i))
             for i, page in enumerate(self._pages)
@@ -173,6 +171,7 @@ class Columns:
     def _told(self, *, anew: bool) -> list[Message]:
         """What has changed within the columns; their feet are this comparison's own."""
         messages: list[Message] = []
+        self._hide_thoughts()
         for i, page in enumerate(self._pages):
             if page is None:
                 told: list[Message] = [{"t": "foot", "c": i, "state": "failed", "acts": []}]
@@ -187,6 +186,12 @@ class Columns:
                     foot["acts"] = [act for act in foot["acts"] if act == "stop"]
                 messages += self._new(f"foot{i}", foot)
         return messages
+
+    def _hide_thoughts(self) -> None:
+        """They would tell whose they are."""
+        for page in self._pages:
+            if page is not None:
+                page.shows_thoughts = not self.blind
 
     def _around(self) -> list[Message]:
         """What has changed in the heads and below."""
