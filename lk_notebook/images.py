@@ -21,7 +21,7 @@ from lk_notebook import shrinking
 from lk_notebook.core import catalogue
 from lk_notebook.errors import ConfigurationError, PromptError
 
-__all__ = ["parts", "refuse_if_blind"]
+__all__ = ["file", "parts", "refuse_if_blind"]
 
 _DETAILS = ("auto", "low", "high")
 _KINDS = "A path, an http(s) address, bytes, a PIL image, a matplotlib figure and a numpy array are images."
@@ -62,6 +62,15 @@ def parts(images: Any) -> tuple[list[dict[str, Any]], list[str]]:
         found.append({"type": "image_url", "image_url": {"url": url, "detail": detail}})
         notes += [note] if note else []
     return found, notes
+
+
+def file(image: str | os.PathLike[str]) -> bytes:
+    """What a picture's file holds, as it is.
+
+    Raises:
+        PromptError: it is missing or cannot be read.
+    """
+    return _of_file(os.fsdecode(os.fspath(image))).data
 
 
 def refuse_if_blind(model_id: str) -> None:

@@ -6,15 +6,18 @@ The first line names what was asked; a journal of another question is refused. R
 
 from __future__ import annotations
 
+import base64
 import contextlib
 import json
 import os
+import stat
 import sys
 import time
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
+from lk_notebook.core.text import whole
 from lk_notebook.errors import ConfigurationError
 
 if TYPE_CHECKING:
@@ -22,6 +25,9 @@ if TYPE_CHECKING:
 
 #: Seconds between two fsyncs: what a power cut may cost.
 FSYNC_EVERY = 1.0
+
+_BINARY = getattr(os, "O_BINARY", 0)  # of Windows
+_AT_ONCE = getattr(os, "O_NONBLOCK", 0)  # a device is not waited for
 
 
 class Journal:
@@ -48,7 +54,7 @@ class Journal:
             ConfigurationError: it cannot be opened, another process writes it, or it answers another question.
         """
         try:
-            self._file = os.open(self._path, os.O_RDWR | os.O_CREAT | getattr(os, "O_BINARY", 0), 0o666)
+            self._file = os.open(self._path, os.O_RDWR | os.O_CREAT | _BINARY | _AT_ONCE, 0o666)
         except OSError as error:
             raise ConfigurationError(
                 f"The journal {self._path} cannot be opened: {error.strerror}.", "Name another file."
@@ -72,10 +78,12 @@ class Journal:
     def write(self, key: str, text: str) -> None:
         """Writes a finished row; what cannot be written is said once, and the rows go on without it."""
         if self.problem is None:
-            self._line({"row": key, "text": text})
+            told = whole(text)
+            exact = {} if told == text else {"exact": base64.b64encode(text.encode("utf-8", "surrogatepass")).decode()}
+            self._line({"row": key, "text": told, **exact})
 
     def _line(self, value: dict[str, Any]) -> None:
-        data = json.dumps(value, ensure_ascii=False).encode("utf-8", "replace") + b"\n"
+        data = whole(json.dumps(value, ensure_ascii=False)).encode() + b"\n"
         try:
             while data:
                 data = data[os.write(self._file, data) :]
@@ -105,11 +113,18 @@ class Journal:
             )
         for line in lines[1:]:
             if (row := _parsed(line)) is not None and isinstance(row.get("text"), str):
-                self.rows[str(row.get("row"))] = row["text"]
+                self.rows[str(row.get("row"))] = _exact(row)
         os.ftruncate(self._file, len(good))
         os.lseek(self._file, 0, os.SEEK_END)
         if not good:
             self._line({"lk_notebook": "journal", **self._asked})
+
+
+def _exact(row: dict[str, Any]) -> str:
+    """The text as it was: half a surrogate pair has no UTF-8, and pandas reads no escape of it."""
+    if not isinstance(row.get("exact"), str):
+        return str(row["text"])
+    return base64.b64decode(row["exact"]).decode("utf-8", "surrogatepass")
 
 
 def _begins_one(whole: bytes) -> bool:
@@ -128,6 +143,8 @@ def _parsed(line: bytes) -> dict[str, Any] | None:
 
 def _lock(file: int, path: Path) -> None:
     """Holds the file for this process alone; the system lets go when the process ends, however."""
+    if not stat.S_ISREG(os.fstat(file).st_mode):
+        raise ConfigurationError(f"The journal {path} is a device or a pipe.", "Name a file.")
     try:
         if sys.platform == "win32":
             import msvcrt  # noqa: PLC0415 - on Windows alone
@@ -137,7 +154,11 @@ def _lock(file: int, path: Path) -> None:
             import fcntl  # noqa: PLC0415 - not on Windows
 
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError as error:
+    except (BlockingIOError, PermissionError) as error:  # Windows tells a held lock as the latter
         raise ConfigurationError(
             f"Another process writes the journal {path}.", "Wait for it, or name another file."
+        ) from error
+    except OSError as error:
+        raise ConfigurationError(
+            f"The journal {path} cannot be locked: {error.strerror}.", "Name a file on a disk of this machine."
         ) from error

@@ -224,8 +224,8 @@ class LLM:
             n: asks each row so often; the most frequent value counts, the report tells the agreement.
 
         Returns:
-            A Series with the same index (dtype object), a list for a list; `.attrs["report"]`, of a list `.report`,
-            has `errors` by row, `usage`, `cost` in US dollars, `seconds`.
+            A Series with the same index (dtype object), a list for a list and for polars; `.attrs["report"]`, of a
+            list `.report`, has `errors` by row, `usage`, `cost` in US dollars, `seconds`.
 
         Raises:
             PromptError: the prompt names what is no column.

@@ -1,25 +1,22 @@
-"""Many rows through one client: at one pace, each asked again where that may help, nothing lost."""
+"""Many rows at one pace, each asked again where that may help, nothing lost; whoever sends the requests."""
 
 from __future__ import annotations
 
 import asyncio
 import random
 import time
-from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, field
+from collections import deque
+from collections.abc import Awaitable, Callable, Iterable, Iterator
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from lk_notebook.core.answer import Answer
-from lk_notebook.core.growing import Growing
 from lk_notebook.core.pace import Pace
-from lk_notebook.core.request import Prepared
-from lk_notebook.core.routing import Route
-from lk_notebook.core.stream import Piece
-from lk_notebook.core.values import Account, Attempt, Call, Usage, redact
+from lk_notebook.core.values import Call
 from lk_notebook.errors import (
     APIConnectionError,
     APITimeoutError,
     AuthenticationError,
+    ContentFilterError,
     LkError,
     NotFoundError,
     ProtocolError,
@@ -30,6 +27,7 @@ from lk_notebook.errors import (
     StreamError,
     StreamInterrupted,
 )
+from lk_notebook.once import Answered
 
 if TYPE_CHECKING:
     from typing_extensions import Self
@@ -42,109 +40,72 @@ FATAL = (AuthenticationError, QuotaExceededError, NotFoundError)
 MOST_REFUSALS = 200
 
 
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True)
 class Done:
-    """A finished row: its text, its value, what it used."""
+    """A finished row: its text, and the value it was read as."""
 
     text: str
     value: Any
-    usage: Usage | None
 
 
-@dataclass(slots=True)
-class Collected:
-    """The listener of one row: only the last try counts."""
+@dataclass(frozen=True, slots=True)
+class Work:
+    """How rows are asked: the request of a key, who sends it, the further tries, what an answer is read as."""
 
-    ttft: float | None = None
-    account: str = ""
-    answer: Answer = field(default_factory=Answer)
-    text: Growing = field(default_factory=Growing)
-    _sent: float = 0.0
-
-    def on_sent(self, account: Account, prepared: Prepared) -> None:  # noqa: ARG002 - the listener's form
-        """A request goes out."""
-        self.account, self.answer, self.text = account.name, Answer(), Growing()
-        self._sent, self.ttft = time.monotonic(), None
-
-    def on_pieces(self, pieces: list[Piece], answer: Answer) -> None:
-        """Something arrived."""
-        self.answer = answer
-        for kind, piece in pieces:
-            if kind == "text":
-                self.text.add(piece)
-        if pieces and self.ttft is None:
-            self.ttft = time.monotonic() - self._sent
-
-    def on_attempt(self, attempt: Attempt) -> None:
-        """A try ended."""
-
-    def on_wait(self, error: LkError, seconds: float, tries_left: int) -> None:
-        """The next try starts in so many seconds."""
-
-    def on_note(self, note: str) -> None:
-        """Something the user should know."""
+    call_of: Callable[[str], Call]
+    ask: Callable[[Call], Awaitable[Answered]]
+    max_retries: int = 2
+    parse: Callable[[str], Any] | None = None
 
 
 class Mapper:
-    """Asks keys; gives each to `finished` or `failed` on the background loop."""
+    """Asks keys on the background loop; each ends in `done` or in `errors`."""
 
-    def __init__(
-        self,
-        route: Route,
-        call_of: Callable[[str], Call],
-        pace: Pace,
-        limits: tuple[float, int],
-        parse: Callable[[str], Any] | None,
-    ) -> None:
-        self._route, self._call_of, self._pace, self._limits, self._parse = route, call_of, pace, limits, parse
-        self._waiting: list[asyncio.Future[None]] = []
+    def __init__(self, work: Work, pace: Pace) -> None:
+        self._work, self._pace = work, pace
+        self._waiting: deque[asyncio.Future[None]] = deque()
         self._fatal: LkError | None = None
         self.done: dict[str, Done] = {}
         self.errors: dict[str, LkError] = {}
-        self.finished: Callable[[str, Done], None] | None = None
+        self.cut = 0  # answers that ended at max_completion_tokens, and were taken
+        self.answered: list[Callable[[Answered], None]] = []  # told of every answer, also of one that is asked again
+        self.finished: list[Callable[[str, Done], None]] = []  # told of every row that is done
         self.running = False
 
     async def run(self, keys: Iterable[str], workers: int) -> None:
         """Asks all keys, `workers` at once at most, or as the pace allows."""
-        from lk_notebook.net import attempts, client  # noqa: PLC0415 - brings httpx and aiohttp: when first asked
-
-        asker, pending = await attempts.shared(), iter(keys)
-        once = client.Limits(self._limits[0], 0)
-
-        async def ask(key: str) -> Done:
-            row = Collected()
-            await asker.ask(self._call_of(key), self._route, once, row)
-            self._pace.answered(row.answer.room, time.monotonic())
-            text = redact(str(row.text))
-            return Done(text, text if self._parse is None else self._parse(text), row.answer.usage)
-
+        pending = iter(keys)
         self.running = True
         try:
             async with _Group() as group:
                 for _ in range(workers):
-                    group.start(self._worker(pending, ask))
+                    group.start(self._worker(pending))
         finally:
             self.running = False
 
-    async def _worker(self, pending: Iterator[str], ask: Callable[[str], Any]) -> None:
+    async def _worker(self, pending: Iterator[str]) -> None:
         for key in pending:
+            if self._fatal is not None:
+                self.errors[key] = self._fatal
+                continue
             try:
-                done = await self._row(key, ask)
+                done = await self._row(key)
             except LkError as error:
                 self.errors[key] = error
             else:
                 self.done[key] = done
-                if self.finished is not None:
-                    self.finished(key, done)
+                for tell in self.finished:
+                    tell(key, done)
 
-    async def _row(self, key: str, ask: Callable[[str], Any]) -> Done:
+    async def _row(self, key: str) -> Done:
         tries = refusals = 0
         while True:
-            if self._fatal is not None:
-                raise self._fatal
             await self._slot()
             try:
-                done: Done = await ask(key)
+                if self._fatal is not None:
+                    raise self._fatal.with_traceback(None)  # else every row that raises it would lengthen it
+                answered = await self._work.ask(self._work.call_of(key))
+                return self._read(answered)
             except RateLimitError as error:
                 self._pace.refused(error.retry_after, time.monotonic())
                 refusals += 1
@@ -153,16 +114,42 @@ class Mapper:
             except FATAL as error:
                 self._fatal = error
                 raise
-            except AGAIN:
+            except AGAIN as error:
                 tries += 1
-                if tries > self._limits[1]:
+                if tries > self._work.max_retries or (isinstance(error, SchemaError) and not error.retryable):
                     raise
-            else:
-                return done
             finally:
                 self._free()
             if tries:
                 await asyncio.sleep(min(8.0, 0.25 * 2.0**tries) * (1 - random.random() / 4))  # noqa: S311 - spreads tries
+
+    def _read(self, answered: Answered) -> Done:
+        """The row of an answer.
+
+        Raises:
+            SchemaError: it does not meet the schema; `retryable` where another answer may.
+            ContentFilterError: the model refused, or a filter cut its answer.
+        """
+        self._pace.answered(answered.room, time.monotonic())
+        for tell in self.answered:
+            tell(answered)
+        if answered.refusal and not answered.text.strip():
+            raise ContentFilterError(f"The model refused: {answered.refusal}", "Change the wording of the prompt.")
+        if answered.finish_reason == "content_filter":
+            raise ContentFilterError("A content filter cut the answer.", "Change the prompt, or leave out the row.")
+        short = answered.finish_reason == "length"
+        try:
+            value = answered.text if self._work.parse is None else self._work.parse(answered.text)
+        except SchemaError as error:
+            if short:
+                raise SchemaError(
+                    f"The answer was cut at max_completion_tokens, so it does not fit: {error.what}",
+                    'Give it more: extra_kwargs={"max_completion_tokens": 4000}.',
+                ) from None
+            error.retryable = True  # nothing of it was shown
+            raise
+        self.cut += short
+        return Done(answered.text, value)
 
     async def _slot(self) -> None:
         """Waits until the pace lets one more start."""
@@ -180,7 +167,7 @@ class Mapper:
         self._pace.ends()
         room = max(1, int(self._pace.limit)) - self._pace.active
         while room > 0 and self._waiting:
-            free = self._waiting.pop(0)
+            free = self._waiting.popleft()
             if not free.done():
                 free.set_result(None)
                 room -= 1

@@ -5,9 +5,11 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit, urlunsplit
 
 from lk_notebook import rows as reading
 from lk_notebook.core import prompts
@@ -25,6 +27,7 @@ class Table:
     """One call of `map`, read: what is asked of every row."""
 
     rows: reading.Rows
+    row: Callable[[int], Mapping[str, Any]]
     fill: Callable[[Mapping[str, Any]], str]
     images: Callable[[int], Any] | None
     base: Call
@@ -34,14 +37,18 @@ class Table:
 
     def messages(self, i: int) -> list[Message]:
         """The history of one row, without its images."""
-        return [*self.base.messages, {"role": "user", "content": self.fill(self.rows.row(i))}]
+        return [*self.base.messages, {"role": "user", "content": self.fill(self.row(i))}]
 
     def key(self, i: int) -> str:
-        """What tells rows apart: the content of what is asked."""
+        """What tells rows apart: the content of what is asked.
+
+        Raises:
+            PromptError: an expression fails for this row, or its image cannot be sent.
+        """
         content = self.messages(i)[-1]["content"]
         if self.images is not None:
             content += "\n" + _told(self.images(i))
-        return hashlib.sha256(content.encode("utf-8", "replace")).hexdigest()[:24]
+        return hashlib.sha256(content.encode("utf-8", "surrogatepass")).hexdigest()[:24]
 
 
 def read(llm: LLM, rows: Any, prompt: str, *, schema: Any = None, images: Any = None, n: int = 1) -> Table:
@@ -70,28 +77,45 @@ def read(llm: LLM, rows: Any, prompt: str, *, schema: Any = None, images: Any = 
         setup.extra_kwargs,
         response_format=None if found is None else found.response_format,
     )
-    return Table(table, fill, reading.images_of(images, table), base, route, found, n)
+    named = [name for name in table.columns if name in prompt]
+    return Table(table, table.taking(named), fill, reading.images_of(images, table), base, route, found, n)
 
 
 def fingerprint(table: Table, prompt: str) -> dict[str, Any]:
-    """What a journal answers: another model, provider, parameter, prompt or schema is another question."""
-    base = table.base
+    """What a journal answers: another model, provider, account, parameter, prompt or schema is another question.
+
+    The account is told by its address: the same name of a model is another model elsewhere. Where the best of the
+    user's own accounts is picked, any of them answers the question, and none is named.
+    """
+    base, route = table.base, table.route
     asked: dict[str, Any] = {
         "model": base.model,
         "provider": base.provider,
+        "account": _address(route.accounts[0].url) if route.fixed else None,
         "parameters": dict(base.extra_kwargs),
         "system": [message["content"] for message in base.messages],
         "prompt": prompt,
         "schema": None if table.schema is None else dict(table.schema.response_format),
     }
     whole = json.dumps(asked, sort_keys=True, default=str)
-    return {"fingerprint": hashlib.sha256(whole.encode("utf-8", "replace")).hexdigest()[:16], **json.loads(whole)}
+    return {"fingerprint": hashlib.sha256(whole.encode()).hexdigest()[:16], **json.loads(whole)}
+
+
+def _address(url: str) -> str:
+    """Without its query, where keys have been seen."""
+    return urlunsplit(urlsplit(url)._replace(query="", fragment=""))
 
 
 def _told(image: Any) -> str:
-    """What tells images apart; two figures, or two arrays, may print the same."""
-    if image is None or isinstance(image, (str, bytes, os.PathLike)):
+    """What tells images apart: what they hold. Two figures, or two arrays, may print the same; a file may change."""
+    if image is None or isinstance(image, bytes) or (isinstance(image, str) and _ELSEWHERE.match(image)):
         return repr(image)
     from lk_notebook import images as reading  # noqa: PLC0415 - only who sends images needs it
 
+    if isinstance(image, (str, os.PathLike)):
+        return hashlib.sha256(reading.file(image)).hexdigest()
     return json.dumps(reading.parts(image)[0])
+
+
+#: Texts that are no path: an address is sent as it is, and a data URL is the picture itself.
+_ELSEWHERE = re.compile(r"(https?://|data:)", re.IGNORECASE)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,38 +18,50 @@ class Results(list[Any]):
 
 @dataclass(frozen=True, slots=True)
 class Rows:
-    """Rows by position: `row(i)` gives the columns of one."""
+    """The labels of the rows, the names of their columns, and the values of each column by position."""
 
     labels: Sequence[Any]
     columns: Sequence[str]
-    row: Callable[[int], Mapping[str, Any]]
+    values: Callable[[str], Sequence[Any]]
     shaped: Callable[[list[Any], Any], Any]  # values and report -> what the caller gets
 
     def __len__(self) -> int:
         return len(self.labels)
 
-    def __iter__(self) -> Iterator[Mapping[str, Any]]:
-        return map(self.row, range(len(self)))
+    def taking(self, names: Collection[str]) -> Callable[[int], dict[str, Any]]:
+        """Rows by position, of these columns alone: a wide table has many that no prompt names.
+
+        Example:
+            >>> read([{"name": "Ada", "age": 36}]).taking(["age"])(0)
+            {'age': 36}
+        """
+        taken = [(name, self.values(name)) for name in self.columns if name in names]
+        return lambda i: {name: values[i] for name, values in taken}
 
 
 def read(rows: Any) -> Rows:
     """Rows of a pandas DataFrame or Series, a polars one, a list of texts or of dicts.
 
     Example:
-        >>> read(["a", "b"]).row(1)
-        {'text': 'b'}
+        >>> read(["a", "b"]).values("text")[1]
+        'b'
+
+    Values are Python's own and pandas' Timestamps, as iterating a Series gives them: numpy's divide by zero without
+    an error, and have no year.
 
     Raises:
         PromptError: it is none of these.
     """
     pandas, polars = sys.modules.get("pandas"), sys.modules.get("polars")
     if pandas is not None and isinstance(rows, pandas.DataFrame):
-        return _frame(rows, pandas)
+        names, at = _named(rows.columns), {str(name): i for i, name in enumerate(rows.columns)}
+        return Rows(list(rows.index), names, lambda name: rows.iloc[:, at[name]].tolist(), _series(rows.index, pandas))
     if pandas is not None and isinstance(rows, pandas.Series):
-        values = rows.to_numpy()
-        return Rows(list(rows.index), ["text"], lambda i: {"text": values[i]}, _series(rows.index, pandas))
-    if polars is not None and isinstance(rows, (polars.DataFrame, polars.Series)):
-        rows = rows.to_dicts() if isinstance(rows, polars.DataFrame) else rows.to_list()
+        return Rows(list(rows.index), ["text"], lambda _: rows.tolist(), _series(rows.index, pandas))
+    if polars is not None and isinstance(rows, polars.DataFrame):
+        return Rows(range(len(rows)), rows.columns, lambda name: rows[name].to_list(), _list)
+    if polars is not None and isinstance(rows, polars.Series):
+        return Rows(range(len(rows)), ["text"], lambda _: rows.to_list(), _list)
     if isinstance(rows, Sequence) and not isinstance(rows, (str, bytes)):
         return _listed(rows)
     raise PromptError(
@@ -58,30 +70,28 @@ def read(rows: Any) -> Rows:
 
 
 def _listed(rows: Sequence[Any]) -> Rows:
-    def shaped(values: list[Any], report: Any) -> Results:
-        results = Results(values)
-        results.report = report
-        return results
-
     dicts = [isinstance(row, Mapping) for row in rows]
-    if any(dicts):
-        if not all(dicts):
-            raise PromptError("Some rows are dicts and some are not.", "Give rows of one kind.")
-        columns = list(dict.fromkeys(str(name) for row in rows for name in row))
-        return Rows(range(len(rows)), columns, lambda i: {n: rows[i].get(n) for n in columns}, shaped)
-    return Rows(range(len(rows)), ["text"], lambda i: {"text": rows[i]}, shaped)
+    if not any(dicts):
+        return Rows(range(len(rows)), ["text"], lambda _: rows, _list)
+    if not all(dicts):
+        raise PromptError("Some rows are dicts and some are not.", "Give rows of one kind.")
+    keys = list(dict.fromkeys(name for row in rows for name in row))
+    at = dict(zip(_named(keys), keys, strict=True))
+    return Rows(range(len(rows)), list(at), lambda name: [row.get(at[name]) for row in rows], _list)
 
 
-def _frame(frame: Any, pandas: Any) -> Rows:
-    columns = [str(name) for name in frame.columns]
-    if len(set(columns)) < len(columns):
+def _named(columns: Collection[Any]) -> list[str]:
+    """The columns as the names of a prompt."""
+    names = [str(name) for name in columns]
+    if len(set(names)) < len(names):
         raise PromptError("Two columns have the same name.", "Rename one of them.")
-    values = [frame.iloc[:, i].to_numpy() for i in range(len(columns))]
+    return names
 
-    def row(i: int) -> dict[str, Any]:
-        return {name: column[i] for name, column in zip(columns, values, strict=True)}
 
-    return Rows(list(frame.index), columns, row, _series(frame.index, pandas))
+def _list(values: list[Any], report: Any) -> Results:
+    results = Results(values)
+    results.report = report
+    return results
 
 
 def _series(index: Any, pandas: Any) -> Callable[[list[Any], Any], Any]:
@@ -104,7 +114,7 @@ def images_of(images: Any, rows: Rows) -> Callable[[int], Any] | None:
     if isinstance(images, str):
         if images not in rows.columns:
             raise PromptError(f"images={images}: there is no such column.", f"The rows have {', '.join(rows.columns)}.")
-        return lambda i: rows.row(i)[images]
+        return rows.values(images).__getitem__
     given = list(images)
     if len(given) != len(rows):
         raise PromptError(f"There are {len(given)} images for {len(rows)} rows.", "Give one a row, or a column's name.")

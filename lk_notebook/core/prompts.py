@@ -76,7 +76,7 @@ def template(text: str, columns: Collection[str]) -> Callable[[Mapping[str, Any]
 
     def fill(row: Mapping[str, Any]) -> str:
         def evaluate(piece: _Piece, code: CodeType | None) -> str:
-            get = row.__getitem__ if code is None else lambda _: eval(code, {"__builtins__": builtins, **row})  # noqa: S307
+            get = row.__getitem__ if code is None else lambda _: eval(code, {**row, "__builtins__": builtins})  # noqa: S307
             return str(_evaluated(piece, get, as_text))
 
         return "".join(p.text if p.source is None else evaluate(p, code) for p, code in zip(pieces, codes, strict=True))

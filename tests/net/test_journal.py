@@ -69,6 +69,7 @@ def start(player, path, count, program=PROGRAM):
     """A map in a process of its own."""
     kept = {name: value for name, value in os.environ.items() if name in ("PATH", "HOME", "TMPDIR", "VIRTUAL_ENV")}
     env = kept | {"PYTHONPATH": str(ROOT), "NO_PROXY": "*", "LK_NOTEBOOK_MEASUREMENTS": "off", "PYTHONUTF8": "1"}
+    env["PYTHONDONTWRITEBYTECODE"] = "1"  # a process whose files are limited would leave a torn module behind
     command = [sys.executable, "-c", program, player.base_url, str(path), str(count)]
     return subprocess.Popen(command, env=env, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
 
@@ -205,14 +206,51 @@ def test_a_journal_that_cannot_be_opened_is_two_lines(play, tmp_path, name):
 
 def test_a_journal_that_another_process_writes_is_refused(play, tmp_path):
     """The second is told so and asks nobody; the first goes on, and once it has ended the file is free."""
-    path, player = tmp_path / "labels.jsonl", play(slow)
+    path, player, rows = tmp_path / "labels.jsonl", play(slow), [f"row {i}" for i in range(100)]
     process = start(player, path, 100)
     assert player.wait(lambda: player.requests)
 
     with pytest.raises(errors.ConfigurationError, match="Another process writes the journal"):
-        ask(play(echo), path, [f"row {i}" for i in range(100)], "Of {{ text }}")
+        ask(player, path, rows, "Of {{ text }}")
     assert end(process)["values"] == due(100)
-    assert ask(play(echo), path, [f"row {i}" for i in range(100)], "Of {{ text }}").report.asked == 0
+    assert ask(player, path, rows, "Of {{ text }}").report.asked == 0
+    assert len(player.requests) == 100
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has other devices")
+@pytest.mark.parametrize("name", ["/dev/full", "/dev/zero", "/dev/null", "pipe"])
+def test_a_journal_that_is_no_file_is_refused(play, tmp_path, name):
+    """A device or a pipe keeps nothing: two lines at once, and nothing is sent."""
+    player, path = play(echo), Path(name)
+    if name == "pipe":
+        path = tmp_path / "pipe"
+        os.mkfifo(path)
+
+    with pytest.raises(errors.ConfigurationError, match="is a device or a pipe"):
+        ask(player, path)
+    assert player.requests == []
+
+
+def test_another_server_is_another_question(play, tmp_path):
+    """A model of the same name at another address gives other answers: the journal is refused."""
+    path, other = tmp_path / "labels.jsonl", play(echo)
+    ask(play(echo), path)
+
+    with pytest.raises(errors.ConfigurationError, match="account changed"):
+        ask(other, path)
+    assert other.requests == []
+
+
+def test_half_a_character_comes_back_as_it_was(tmp_path):
+    """Half a surrogate pair has no UTF-8: it stands there as U+FFFD, for pandas, and comes back all the same."""
+    path, text = tmp_path / "labels.jsonl", "half \ud83d of “one”"
+    with Journal(path, QUESTION) as journal:
+        journal.write("1", text)
+        journal.write("2", "naïve")
+
+    with Journal(path, QUESTION) as journal:
+        assert journal.rows == {"1": text, "2": "naïve"}
+    assert list(pd.read_json(path, lines=True)["text"].dropna()) == ["half \ufffd of “one”", "naïve"]
 
 
 def test_the_journal_is_read_with_pandas(play, tmp_path):
@@ -267,7 +305,8 @@ def test_a_killed_kernel_loses_nothing(play, tmp_path):
 
 
 QUESTION = {"fingerprint": "0123", "model": "acme-1", "prompt": "Is “{{ text }}” fine?"}
-ROWS = st.lists(st.tuples(st.text(min_size=1, max_size=8), st.text(max_size=20)), max_size=8)
+ANY = st.characters(exclude_categories=())  # halves of surrogate pairs too
+ROWS = st.lists(st.tuples(st.text(min_size=1, max_size=8), st.text(ANY, max_size=20)), max_size=8)
 
 
 def written(path, rows):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import datetime as dt
 import hashlib
 import json
 import struct
@@ -14,9 +15,10 @@ from decimal import Decimal
 from typing import Any
 
 import pandas as pd
+import polars as pl
 import pydantic
 import pytest
-from player import Answer, Player, Request, after, plain, stream
+from player import Answer, Player, Request, after, chunk, end, plain, stream
 
 from lk_notebook import LLM, errors
 from lk_notebook.core.values import Usage
@@ -111,11 +113,26 @@ def test_a_table_gives_a_series_with_its_index(play, rows):
     assert found.attrs["report"].rows == 3
 
 
-def test_a_polars_table_gives_a_list(play):
-    """Rows of polars are read as they are; polars has no labels to keep."""
-    polars = pytest.importorskip("polars")
+@pytest.mark.parametrize("kind", ["frame", "series"])
+def test_a_polars_table_gives_a_list(play, kind):
+    """polars has no labels to keep; a list makes a column of it, and carries the report."""
+    rows = pl.DataFrame({"text": TEXTS, "n": [1, 2, 3]})
+    found = llm(play(echo)).map(rows if kind == "frame" else rows["text"], "Label: {{ text }}", progress=False)
 
-    assert list(llm(play(echo)).map(polars.DataFrame({"text": TEXTS}), "Label: {{ text }}", progress=False)) == ASKED
+    assert list(found) == ASKED
+    assert found.report.rows == 3
+    assert rows.with_columns(label=pl.Series(found))["label"].to_list() == ASKED
+
+
+def test_the_columns_of_polars_are_names_too(play):
+    """Dates have their year, a list is a list, a missing value is None; a failed row makes null."""
+    rows = pl.DataFrame({"day": [dt.date(2026, 11, 24)], "tags": [["a", "b"]], "n": pl.Series([None], dtype=pl.Int64)})
+    player = play(bad_rows)
+    llm(player).map(rows, "{{ day.year }} {{ tags[1] }} {{ n }}", progress=False)
+    failed = llm(player).map(pl.Series(["fine", "bad"]), "{{ text }}", progress=False)
+
+    assert player.requests[0].prompt == "2026 b None"
+    assert pl.Series(failed).to_list() == [right("fine"), None]
 
 
 def test_the_order_of_the_answers_does_not_matter(play):
@@ -151,6 +168,32 @@ def test_the_columns_of_a_row_are_its_names(play):
     llm(player).map(frame, "Of {{ n + 1 }}: {{ review text }}", progress=False)
 
     assert player.requests[0].prompt == "Of 5: {{ n }} stars"
+
+
+def test_values_are_what_pandas_gives(play):
+    """A date has a year, an integer divides as Python's does, and a column may be named by a number."""
+    frame = pd.DataFrame({"day": pd.to_datetime(["2026-11-24"]), "n": [3], 0: ["zero"]})
+    player = play(echo)
+    llm(player).map(frame, "{{ day.year }} {{ n / 2 }} {{ 0 }}", progress=False)
+    llm(player).map([{1: "one"}], "{{ 1 }}", progress=False)
+
+    assert [request.prompt for request in player.requests] == ["2026 1.5 zero", "one"]
+
+
+def test_a_column_of_any_name_is_text_alone(play):
+    """Also one that Python keeps for itself."""
+    player = play(echo)
+    llm(player).map([{"__builtins__": "x", "text": "abc"}], "{{ len(text) }} {{ __builtins__ }}", progress=False)
+
+    assert player.requests[0].prompt == "3 x"
+
+
+def test_rows_of_half_characters_are_different_rows(play):
+    """Halves of surrogate pairs go out as U+FFFD, but no row takes the place of another."""
+    player = play(echo)
+    found = llm(player).map(["\ud83d", "\ud83e"], "{{ text }}", progress=False)
+
+    assert (len(found), found.report.duplicates, len(player.requests)) == (2, 0, 2)
 
 
 def test_what_is_no_column_is_refused_before_anything_is_sent(play):
@@ -202,6 +245,14 @@ def test_the_cost_is_of_the_published_price(play):
     assert report.cost == pytest.approx((22 * 2.0 + 4 * 8.0) / 1e6)
 
 
+def test_an_answer_that_is_asked_for_again_is_paid_for(play):
+    """Its tokens count: the provider bills them too."""
+    player = play(stream("no JSON"), stream('{"label": "a", "size": 1}'))
+    report = gpt(player).map(["paid"], "{{ text }}", schema=Label, progress=False).report
+
+    assert report.usage.prompt_tokens == 22
+
+
 def test_equal_rows_are_asked_once(play):
     """Rows whose prompts are equal share one answer, and the report says how many."""
     player = play(echo)
@@ -227,6 +278,46 @@ def test_a_failed_row_is_none_and_stands_in_the_report(play):
     }
 
 
+def test_failed_rows_of_one_label_are_all_told(play):
+    """Where two rows have the same label each of them stands in the report, and `positions` finds them."""
+    rows = pd.Series(["a", "bad 1", "bad 2"], index=["x", "y", "y"])
+    found = llm(play(bad_rows)).map(rows, "{{ text }}", progress=False).attrs["report"].errors
+
+    assert list(found) == ["y", "y"]
+    assert list(rows.iloc[found.positions]) == ["bad 1", "bad 2"]
+    assert len(found) == len(found.items()) == 2
+
+
+@pytest.mark.parametrize(
+    ("answer", "said"),
+    [
+        (Answer([chunk({"refusal": "I will not."}), *end()]), "The model refused: I will not."),
+        (Answer([*stream("half an ans").pieces[:-3], *end("content_filter")]), "content filter"),
+    ],
+    ids=["refusal", "filter"],
+)
+def test_what_is_no_answer_is_no_value(play, answer, said):
+    """A refusal, and an answer that a filter cut, are told as errors, not taken for the row's text."""
+    player = play(answer)
+    found = llm(player).map(["a"], "{{ text }}", progress=False)
+
+    assert list(found) == [None]
+    assert said in str(found.report.errors[0])
+    assert len(player.requests) == 1
+
+
+def test_answers_cut_at_their_limit_are_told(play):
+    """They stand as they came, and the report says how many; under a schema the error says what cut them."""
+    player = play(Answer([*stream('{"label": "a').pieces[:-3], *end("length")]))
+    found = llm(player).map(["a"], "{{ text }}", progress=False)
+    failed = llm(player).map(["a"], "{{ text }}", schema=Label, progress=False)
+
+    assert list(found) == ['{"label": "a']
+    assert found.report.notes == ["1 answers were cut at max_completion_tokens, and end there."]
+    assert "cut at max_completion_tokens" in str(failed.report.errors[0])
+    assert len(player.requests) == 2
+
+
 def test_a_row_whose_expression_fails_is_not_asked(play):
     """It stands in the report with what Python said of it; the others are asked."""
     player = play(echo)
@@ -242,6 +333,23 @@ def test_a_prompt_that_fails_for_every_row_is_an_error(play):
     player = play(echo)
     with pytest.raises(errors.PromptError, match="ZeroDivisionError"):
         llm(player).map([{"n": 0}, {"n": 0}], "{{ 1 / n }}", progress=False)
+    assert player.requests == []
+
+
+def test_an_expression_that_fails_is_raised_before_anything_is_sent(play):
+    """`on_error="raise"`: the rows before it are not asked either."""
+    player = play(echo)
+    with pytest.raises(errors.PromptError, match="ZeroDivisionError"):
+        llm(player).map([{"n": 1}, {"n": 0}], "{{ 1 / n }}", on_error="raise", progress=False)
+    assert player.requests == []
+
+
+def test_an_image_that_is_missing_is_raised_before_anything_is_sent(play, tmp_path):
+    """`on_error="raise"`: as with an expression."""
+    (tmp_path / "red.png").write_bytes(RED)
+    player, images = play(echo), [tmp_path / "red.png", tmp_path / "none.png"]
+    with pytest.raises(errors.PromptError, match=r"none\.png"):
+        llm(player).map(["a", "b"], "{{ text }}", images=images, on_error="raise", progress=False)
     assert player.requests == []
 
 
@@ -600,6 +708,58 @@ def test_a_budget_ends_a_map(play, budget):
     LEDGER.budget = None
     assert list(gpt(player).map(rows, "{{ text }}", progress=False)) == [right(row) for row in rows]
     assert len(player.requests) <= len(rows) + 4
+
+
+def test_the_rows_of_the_estimate_count_too(play, budget):
+    """A budget that the first rows use up ends the map with them."""
+    costly = {"prompt_tokens": 1000, "completion_tokens": 1000, "total_tokens": 2000}  # one cent
+
+    def slowly(request):
+        return Answer(stream(right(request.prompt), usage=costly).pieces, before=0.2)
+
+    player = play(slowly)
+    budget("0.05")
+    with pytest.raises(errors.BudgetExceededError):
+        gpt(player).map([f"first {i}" for i in range(40)], "{{ text }}", concurrency=2)
+    assert len(player.requests) <= 7
+
+
+def test_what_is_remembered_is_of_the_types_of_now(play):
+    """A cell that makes its class and is run again gives values of the new class alone."""
+    refused = {"b"}
+
+    def answer(request):
+        return plain(400, REFUSED) if request.prompt in refused else stream('{"label": "a", "size": 1}')
+
+    model = llm(play(answer))
+
+    def cell():
+        class Label(pydantic.BaseModel):
+            label: str
+            size: int
+
+        return Label, model.map(["a", "b"], "{{ text }}", schema=Label, progress=False)
+
+    cell()
+    refused.clear()
+    made, found = cell()
+
+    assert [type(value) for value in found] == [made, made]
+    assert found.report.remembered == 1
+
+
+def test_a_row_with_fewer_answers_is_told(play):
+    """`n=3`, and one of the three failed: the value is of the others, and the report says so."""
+    answers, lock = [stream("x"), plain(400, REFUSED), stream("x")], threading.Lock()
+
+    def vote(_request):
+        with lock:
+            return answers.pop()
+
+    found = llm(play(vote)).map(["a"], "{{ text }}", n=3, progress=False)
+
+    assert list(found) == ["x"]
+    assert found.report.notes == ["1 rows have fewer than 3 answers: some failed."]
 
 
 def test_failed_rows_alone_are_asked_again(play):
