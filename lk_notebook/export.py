@@ -25,8 +25,11 @@ LANGUAGES: dict[str, tuple[Callable[[Plan], str], str]] = {
 }
 
 _BUILT_IN = ("lk/", "local/")
-_OWN_ADDRESSES = {vendor.kind: (vendor.url,) for vendor in accounts.VENDORS}
-_OWN_ADDRESSES["livekit"] = (accounts.LIVEKIT_URL, accounts.LIVEKIT_STAGING_URL)
+#: Kind of account -> the addresses that its SDK knows by itself.
+_OWN_ADDRESSES: dict[str, tuple[str, ...]] = {
+    "livekit": (accounts.LIVEKIT_URL, accounts.LIVEKIT_STAGING_URL),
+    **{vendor.kind: (vendor.url,) for vendor in accounts.VENDORS},
+}
 
 
 def export(
@@ -116,7 +119,7 @@ def _route(setup: Setup, named: Account | None) -> Route:
 
 
 def _account(name: str) -> Account:
-    lacking = {variable: "unset" for variable in accounts.NEEDS.get(name, ())}
+    lacking = dict.fromkeys(accounts.NEEDS.get(name, ()), "unset")
     if name == "azure":
         lacking["AZURE_OPENAI_ENDPOINT"] = "https://YOUR-RESOURCE.openai.azure.com"
     return accounts.named(name, lambda variable: GIVEN.getenv(variable) or lacking.get(variable))
@@ -142,4 +145,3 @@ def _with_tools(plan: Plan, tools: Sequence[Callable[..., Any]]) -> Plan:
     copied, support = sources.copied(found.values(), export_python.RESERVED)
     call = replace(plan.call, tools=[each.schema for each in found.values()])
     return replace(plan, call=call, tools=copied, support=support)
-

@@ -109,7 +109,7 @@ def variables(account: Account) -> tuple[str, ...]:
     """The environment variables that a program for this account reads; never a value."""
     found = tuple(name for name in account.found if name.isupper())
     if account.kind == "livekit":
-        return found if len(found) == 2 else WORKER[1:]  # noqa: PLR2004 - key and secret
+        return found if len(found) == 2 else WORKER[1:]
     if account.kind == "azure":
         return ("AZURE_OPENAI_AD_TOKEN" if account.scheme == "Bearer" else "AZURE_OPENAI_API_KEY",)
     if account.kind == "url":

@@ -127,9 +127,9 @@ def _livekit(plan: Plan, sent: Wire) -> _Made:
     words = {"provider": plan.call.provider, "inferenceClass": plan.call.inference_class}
     words |= {"baseURL": plan.account.url if plan.moved else None}
     arguments = [f"{name}: {quote(value, NODE)}" for name, value in words.items() if value]
-    arguments += [f"modelOptions: {written(options, NODE, 6)}"] if options else []
+    arguments += [f"modelOptions: {written(options, NODE, 2)}"] if options else []
     model = quote(sent.model, NODE)
-    return _Made(_new("new inference.LLM", [f"model: {model}", *arguments]), string=None if arguments else model)
+    return _Made(_new("new inference.LLM", [f"model: {model}", *arguments], 0), string=None if arguments else model)
 
 
 def _own(plan: Plan, sent: Wire) -> _Made:
@@ -142,8 +142,9 @@ def _own(plan: Plan, sent: Wire) -> _Made:
     without = tuple(name for name in silent if name not in sent.fields)
     short = _SHORT.get(account.kind) if options.keys() <= set(_SHORT_TAKES) and not plan.moved else None
     arguments = [f"model: {quote(sent.model, NODE)}", *([] if short else _where(plan))]
-    arguments += [f"{name}: {written(value, NODE, 6)}" for name, value in options.items()]
-    return _Made(_new(f"openai.LLM.{short}" if short else "new openai.LLM", arguments), rest, without)
+    indent = 2 if rest or without else 0
+    arguments += [f"{name}: {written(value, NODE, indent + 2)}" for name, value in options.items()]
+    return _Made(_new(f"openai.LLM.{short}" if short else "new openai.LLM", arguments, indent), rest, without)
 
 
 def _where(plan: Plan) -> list[str]:
@@ -158,8 +159,8 @@ def _where(plan: Plan) -> list[str]:
     return [*at, f"apiKey: process.env.{keys[0]}"]
 
 
-def _new(what: str, arguments: list[str]) -> str:
-    return f"{what}({bracketed('{}', arguments, 2, blank=True)})"
+def _new(what: str, arguments: list[str], indent: int) -> str:
+    return f"{what}({bracketed('{}', arguments, NODE, indent)})"
 
 
 def _head(plan: Plan, made: _Made) -> Iterator[str]:
@@ -173,38 +174,37 @@ def _head(plan: Plan, made: _Made) -> Iterator[str]:
     yield 'import { fileURLToPath } from "node:url";'
     names = ["Agent", "AgentSession", "AgentSessionEventTypes", "ServerOptions", "cli", "defineAgent"]
     names += ["inference"] * ("inference." in made.call or plan.voice) + ["ToolError", "tool"] * bool(plan.tools)
-    yield f'import {bracketed("{}", names, blank=True)} from "@livekit/agents";'
+    yield f'import {bracketed("{}", names, NODE)} from "@livekit/agents";'
     if plugin:
         yield 'import * as openai from "@livekit/agents-plugin-openai";'
     yield ""
 
 
 def _llm(made: _Made, sent: Wire) -> Iterator[str]:
-    yield "/** The model, with what the cell sent to it; importing this file makes none. */"
     yield from (comment(note, NODE) for note in sent.notes)
+    yield "/** The model, with what the cell sent to it; importing this file makes none. */"
     if not made.extra and not made.without:
         yield f"export const llm = () => {made.call};\n"
         return
     yield "export const llm = () => {"
     yield f"  const model = {made.call};"
     yield "  const chat = model.chat.bind(model);"
+    yield f"  const extra = {_extra(made)};"
+    yield "  // the plugin has no option for what stands in extra: each request brings it along"
     if made.without:
-        yield f"  // undefined: else the plugin adds what the cell did not send ({', '.join(made.without)})"
-    yield "  // the plugin has no options for these: each request brings them along"
-    extra = _extra(made)
-    yield f"  model.chat = (options) => chat({{ ...options, extraKwargs: {{ ...options.extraKwargs, {extra} }} }});"
+        yield f"  // undefined: else the plugin adds {' and '.join(made.without)}, which the cell did not send"
+    yield "  model.chat = (options) => chat({ ...options, extraKwargs: { ...options.extraKwargs, ...extra } });"
     yield "  return model;\n};\n"
 
 
 def _extra(made: _Made) -> str:
-    """The dicts of each request, as properties."""
-    body = made.extra.get("extra_body", {})
-    literal = written(body, NODE, 2)
-    if made.without:
-        absent = ", ".join(f"{name}: undefined" for name in made.without)
-        literal = f"{{ {absent}, ...{literal} }}" if body else f"{{ {absent} }}"
-    others = [f"{name}: {written(value, NODE, 2)}" for name, value in made.extra.items() if name != "extra_body"]
-    return ", ".join([*([f"extra_body: {literal}"] if body or made.without else []), *others])
+    """The three dicts, `undefined` for what no request may hold."""
+    if not made.without:
+        return written(made.extra, NODE, 2)
+    absent = [f"{name}: undefined" for name in made.without]
+    body = [f"...{written(body, NODE, 4)}"] if (body := made.extra.get("extra_body")) else []
+    others = [f"{name}: {written(value, NODE, 4)}" for name, value in made.extra.items() if name != "extra_body"]
+    return bracketed("{}", [f"extra_body: {bracketed('{}', [*absent, *body], NODE, 4)}", *others], NODE, 2)
 
 
 def _tools(plan: Plan) -> Iterator[str]:

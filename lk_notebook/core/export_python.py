@@ -99,7 +99,9 @@ def _livekit(plan: Plan, sent: Wire) -> _Made:
     arguments = [f"{name}={quote(value, PYTHON)}" for name, value in words.items() if value]
     arguments += [f"extra_kwargs={written(extra, PYTHON, 8)}"] if extra else []
     model = quote(sent.model, PYTHON)
-    return _Made(_INFERENCE, [f"model={model}", *arguments] if arguments else [model], string=None if arguments else model)
+    if not arguments:
+        return _Made(_INFERENCE, [model], string=model)
+    return _Made(_INFERENCE, [f"model={model}", *arguments])
 
 
 def _own(plan: Plan, sent: Wire) -> _Made:
@@ -132,7 +134,7 @@ def _where(plan: Plan, model: str, kind: _Class) -> tuple[list[str], list[str]]:
         words.append(f"api_version={quote(account.api_version, PYTHON)}")
         if kind is not _OPENAI:
             return words, []
-        return [f"client=AsyncAzureOpenAI{bracketed('()', [*words, 'max_retries=0'], 8)}"], ["AsyncAzureOpenAI"]
+        return [f"client=AsyncAzureOpenAI{bracketed('()', [*words, 'max_retries=0'], PYTHON, 8)}"], ["AsyncAzureOpenAI"]
     url = f"base_url={quote(account.url, PYTHON)}"
     if kind is not _OPENAI or account.kind == "openai":
         return [url] if plan.moved else [], []
@@ -169,7 +171,7 @@ def _llm(made: _Made, sent: Wire) -> Iterator[str]:
     yield '    """The model, with what the cell sent to it; importing this file makes none."""'
     if "omit" in made.imports:
         yield "    # omit: else the plugin adds a reasoning_effort that the cell did not send"
-    yield f"    return {made.kind.name}{bracketed('()', made.arguments, 4)}\n\n"
+    yield f"    return {made.kind.name}{bracketed('()', made.arguments, PYTHON, 4)}\n\n"
 
 
 def _tool(tool: export.Tool) -> str:
@@ -211,7 +213,7 @@ def _entry(plan: Plan) -> Iterator[str]:
     yield '    """One conversation."""'
     yield f"    agent = Agent(instructions=instructions{tools})"
     yield "    await build_session().start(agent=agent, room=ctx.room)\n\n"
-    yield 'if __name__ == "__main__" and "__file__" in globals():  # a cell of a notebook has no file: it starts nothing'
+    yield 'if __name__ == "__main__" and "__file__" in globals():  # a cell has no file, and starts nothing'
     yield "    cli.run_app(server)\n"
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -23,12 +23,13 @@ class Language:
     false: str
     comment: str
     beyond: str  # a character beyond U+FFFF that is not printed as it is
+    step: int = 4  # blanks of one level
     bare_keys: bool = False
     largest: int | None = None  # whole numbers above it are others when they are read
 
 
 PYTHON = Language("None", "True", "False", "#", "\\U{:08x}")
-NODE = Language("null", "true", "false", "//", "\\u{{{:x}}}", bare_keys=True, largest=2**53 - 1)
+NODE = Language("null", "true", "false", "//", "\\u{{{:x}}}", step=2, bare_keys=True, largest=2**53 - 1)
 
 
 def quote(text: str, language: Language) -> str:
@@ -64,29 +65,30 @@ def written(value: Any, language: Language, indent: int = 0) -> str:
     if value is None or isinstance(value, bool):
         return {None: language.none, True: language.true, False: language.false}[value]
     if isinstance(value, dict):
-        pairs = [f"{_key(key, language)}: {written(one, language, indent + 4)}" for key, one in value.items()]
-        return bracketed("{}", pairs, indent, blank=language.bare_keys)
+        pairs = [
+            f"{_key(key, language)}: {written(one, language, indent + language.step)}" for key, one in value.items()
+        ]
+        return bracketed("{}", pairs, language, indent)
     if isinstance(value, (list, tuple)):
-        return bracketed("[]", [written(one, language, indent + 4) for one in value], indent)
+        return bracketed("[]", [written(one, language, indent + language.step) for one in value], language, indent)
     if isinstance(value, int) and language.largest is not None and abs(value) > language.largest:
         raise ConfigurationError(f"{value} is too large for JavaScript.", "Numbers go to 2**53 there.")
     return repr(value)
 
 
-def bracketed(ends: str, parts: Iterable[str], indent: int = 0, *, blank: bool = False) -> str:
+def bracketed(ends: str, parts: Sequence[str], language: Language, indent: int = 0) -> str:
     """The parts between brackets, with commas: on one line if they fit, else each on its own.
 
     Example:
-        >>> bracketed("()", ["a=1", "b=2"])
+        >>> bracketed("()", ["a=1", "b=2"], PYTHON)
         '(a=1, b=2)'
     """
-    parts = list(parts)
-    space = " " if blank and parts else ""
-    line = f"{ends[:-1]}{space}{', '.join(parts)}{space}{ends[-1]}"
+    space = " " if ends == "{}" and parts and language is NODE else ""
+    line = f"{ends[0]}{space}{', '.join(parts)}{space}{ends[1]}"
     if len(line) + indent <= _WIDTH and "\n" not in line:
         return line
-    begin = "\n" + " " * (indent + 4)
-    return f"{ends[:-1]}{''.join(f'{begin}{part},' for part in parts)}\n{' ' * indent}{ends[-1]}"
+    begin = "\n" + " " * (indent + language.step)
+    return f"{ends[0]}{''.join(f'{begin}{part},' for part in parts)}\n{' ' * indent}{ends[1]}"
 
 
 def _key(key: str, language: Language) -> str:
@@ -111,7 +113,7 @@ def by_lines(text: str, language: Language) -> str:
     if len(lines) < 2:
         return quote(text, language)
     if language is NODE:
-        return "\n  " + " +\n  ".join(lines)
+        return "[\n" + "".join(f"  {line},\n" for line in lines) + '].join("")'
     return "(\n" + "".join(f"    {line}\n" for line in lines) + ")"
 
 

@@ -204,7 +204,7 @@ def _as(statement: str, name: str) -> str:
 
 def _is_livekits(imported: str, reserved: Collection[str]) -> bool:
     """Whether the program itself imports the very same."""
-    return imported.startswith("from livekit.") and imported.split()[-1] in reserved
+    return imported.startswith("from livekit.") and imported.rsplit(maxsplit=1)[-1] in reserved
 
 
 def _class_source(value: type) -> str | None:

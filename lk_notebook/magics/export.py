@@ -61,12 +61,14 @@ class ExportMagics(Magics):
 
         read = grammar.parse(line, EXPORT)
         language, *more = read.words or [""]
-        if language not in LANGUAGES or len(more) > 1:
-            what = f"{more[1]} is one word too many." if more[1:] else f"%lkexport knows no {language or 'other'} way."
-            raise ConfigurationError(what, f"Write %lkexport {' or %lkexport '.join(LANGUAGES)}, and one model.")
+        if language not in LANGUAGES:
+            told = f"%lkexport writes no {language}." if language else "Which language?"
+            raise ConfigurationError(told, f"Write %lkexport {' or %lkexport '.join(LANGUAGES)}.")
+        if len(more) > 1:
+            raise ConfigurationError(f"{more[1]} is one word too many.", "Name one model, or one variable.")
         words = Words(self.shell)
-        what = self._what(words, read, more[0] if more else None)
-        text = export(what, language, tools=words.carried(read).tools, voice=read.options.get("voice", False))
+        asked = self._asked(words, read, more[0] if more else None)
+        text = export(asked, language, tools=words.carried(read).tools, voice=read.options.get("voice", False))
         name = LANGUAGES[language][1]
         if file := read.options.get("program"):
             _write(Path(words.text(file)), text)
@@ -74,7 +76,7 @@ class ExportMagics(Magics):
             self.shell.set_next_input(text, replace=False)
             print(f"The next cell is the program; save it as {name}, or write -o {name}.")  # noqa: T201 - one line
 
-    def _what(self, words: Words, read: Line, word: str | None) -> Setup | LLM | Reply:
+    def _asked(self, words: Words, read: Line, word: str | None) -> Setup | LLM | Reply:
         """What a variable stands for, or the words over the defaults."""
         held = self.shell.user_ns.get(word) if word and word not in self._session.aliases else None  # type: ignore[union-attr]
         found = _asked_with(held)
