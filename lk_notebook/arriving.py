@@ -58,6 +58,8 @@ class Arriving:
     """The state of one answer, and the listener that fills it."""
 
     def __init__(self, call: Call, accounts: Sequence[Account], notes: Sequence[str] = ()) -> None:
+        self.call, self.accounts = call, tuple(accounts)  # what was asked, and whom in which order
+        self.offered: Sequence[Callable[..., Any]] = ()  # functions that the model may call
         self.model, self.provider = call.model, call.provider
         self.account = accounts[0].name
         self.state: State = "waiting"

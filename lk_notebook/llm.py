@@ -120,6 +120,11 @@ class LLM:
         """The provider, where one was named."""
         return self.setup.provider
 
+    @property
+    def named(self) -> Account | None:
+        """The account that the arguments name; None: whichever the environment holds."""
+        return self._named
+
     def __call__(
         self,
         prompt: str | Sequence[Message],
@@ -172,6 +177,7 @@ class LLM:
         LEDGER.check()
         desk.at_home()
         reply = Reply(call, route.accounts, (*route.notes, *notes))
+        reply.offered = tuple(carried.tools)
         enter(reply, carried.cell)
         reply.again = lambda cut: self._go_on(cut, carried, extra_kwargs)
         reply.anew = (lambda: self.ask(asked, carried, extra_kwargs)) if cut is None else cut.anew

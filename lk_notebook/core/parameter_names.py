@@ -84,6 +84,9 @@ _VENDORS = {
     "LiteLLM": "drop_params fallbacks mock_response num_retries tags cache guardrails",
 }
 
+#: The names that OpenAI's own SDK knows; another one must go into its `extra_body`.
+CHAT_COMPLETIONS = tuple(row.name for row in _CHAT_COMPLETIONS)
+
 KNOWN: Mapping[str, Parameter] = {row.name: row for row in _CHAT_COMPLETIONS} | {
     name: Parameter(name) for names in _VENDORS.values() for name in names.split()
 }

@@ -19,6 +19,7 @@ _PAIR = re.compile(r"([^\W\d]\w*)=(?!=)(.*)", re.DOTALL)
 #: LiveKit says it serves these no longer; an account of one's own may.
 _GONE = ("retired", "removed")
 _PICTURES = (".png", ".jpg", ".jpeg", ".webp", ".gif", ".bmp", ".tif", ".tiff", ".heic", ".avif", ".svg")
+_ENDINGS = {"file": (".json",), "program": (".py", ".mjs", ".ts")}
 _LIST = "list["
 
 
@@ -49,7 +50,7 @@ class Magic:
     options: Sequence[Option] = ()
     models: int = 0  # so many may be named
     prompt: bool = False  # from the first other word on, the line is a prompt
-    words: Sequence[str] = ()  # in place of models: the first word is one of these
+    words: Sequence[str] = ()  # the first word is one of these; models, if any, come behind it
     again: bool = False  # and so is each further one
     then: Mapping[str, Sequence[str]] = field(default_factory=dict)  # first word -> what the further ones are: fields
     choices: Mapping[str, Sequence[str]] = field(default_factory=dict)  # field of an option -> its values
@@ -167,6 +168,11 @@ def suggest(pieces: Sequence[str], magic: Magic, known: Known) -> tuple[str, lis
     line, last = _Line(magic, known), pieces[-1]
     for piece in pieces[:-1]:
         line.take(piece)
+    if magic.models and magic.words:
+        if line.words:
+            del line.words[0]
+        elif line.awaiting is None and not last.startswith("-"):
+            return last, _starting(last, magic.words, "word")
     if line.is_prompt:
         return "", []
     if line.awaiting is not None:
@@ -269,8 +275,8 @@ def _in_field(line: _Line, name: str, start: str) -> tuple[str, list[Suggestion]
     if name == "images":
         files = (each for each in known.files(start) if each.casefold().endswith(("/", *_PICTURES)))
         return start, [*_starting(start, known.pictures, "variable"), *_paths(files)]
-    if name == "file":
-        return start, _paths(each for each in known.files(start) if each.casefold().endswith(("/", ".json")))
+    if name in _ENDINGS:
+        return start, _paths(each for each in known.files(start) if each.casefold().endswith(("/", *_ENDINGS[name])))
     if name == "provider":
         models = line.words[: line.magic.models] or [known.default.model or ""]
         return start, _starting(start, _providers(models, known), "provider")

@@ -9,13 +9,11 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from lk_notebook.core import catalogue, parameters
 from lk_notebook.core.grid import Cell, Grid
-from lk_notebook.core.parameter_names import EFFORTS, KNOWN
+from lk_notebook.core.parameter_names import CHAT_COMPLETIONS, EFFORTS, KNOWN
 from lk_notebook.core.values import Setup
 
 HEADS = ("Parameter", "Values", "Note")
 
-#: The rows of Chat Completions; those behind them are other servers' own.
-_CHAT_COMPLETIONS = tuple(KNOWN)[: tuple(KNOWN).index("extra_query") + 1]
 _EFFORT = "reasoning_effort"
 
 
@@ -39,7 +37,7 @@ def names(setups: Sequence[Setup], given: Mapping[str, str], *, tools: bool, all
 def _taken(setup: Setup, given: Mapping[str, str], *, tools: bool, all_: bool) -> Iterator[str]:
     model_id = setup.model or ""
     model = catalogue.find(model_id)
-    candidates = KNOWN if all_ and model is None else _CHAT_COMPLETIONS
+    candidates = KNOWN if all_ and model is None else CHAT_COMPLETIONS
     effort = given.get(_EFFORT, setup.extra_kwargs.get(_EFFORT))
     effort = effort.strip("\"'") if isinstance(effort, str) else effort
     sent, _ = parameters.trim(model_id, {**dict.fromkeys(candidates), _EFFORT: effort}, has_tools=tools)
@@ -78,7 +76,7 @@ def grid(model_id: str) -> Grid:
     """
     setup = Setup(model_id)
     alone, offered = (names([setup], {}, tools=tools, all_=False) for tools in (False, True))
-    rows = [_row(name, setup, name in alone, name in offered) for name in _CHAT_COMPLETIONS]
+    rows = [_row(name, setup, name in alone, name in offered) for name in CHAT_COMPLETIONS]
     return Grid(f"{model_id}: what it takes", HEADS, rows, folding={1: 160, 2: 160})
 
 

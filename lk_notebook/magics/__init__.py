@@ -24,6 +24,7 @@ def load(shell: InteractiveShell) -> None:
     from lk_notebook.magics.chat import ChatMagics  # noqa: PLC0415
     from lk_notebook.magics.compare import CompareMagics  # noqa: PLC0415
     from lk_notebook.magics.complete import Completion  # noqa: PLC0415
+    from lk_notebook.magics.export import ExportMagics  # noqa: PLC0415
     from lk_notebook.magics.models import ModelsMagics  # noqa: PLC0415
     from lk_notebook.magics.route import RouteMagics  # noqa: PLC0415
     from lk_notebook.magics.settings import SettingsMagics  # noqa: PLC0415
@@ -41,6 +42,7 @@ def load(shell: InteractiveShell) -> None:
         AccountMagics(shell),
         RouteMagics(shell, current()),
         UsageMagics(shell, LEDGER),
+        ExportMagics(shell, current()),
     ]
     for each in magics:
         shell.register_magics(each)

@@ -22,6 +22,7 @@ from lk_notebook.magics import line as grammar
 from lk_notebook.magics.accounts import ACCOUNT
 from lk_notebook.magics.chat import CHAT, FORMATS
 from lk_notebook.magics.compare import COMPARE
+from lk_notebook.magics.export import EXPORT
 from lk_notebook.magics.models import MODELS
 from lk_notebook.magics.settings import USE
 from lk_notebook.magics.usage import USAGE
@@ -64,6 +65,7 @@ MAGICS = {
     "%%lkcompare": Magic([each for each in COMPARE if each.field != "provider"], models=comparison.MOST),
     "%lkuse": Magic(USE, models=1),
     "%lkroute": Magic(SETUP, models=1),
+    "%lkexport": Magic(EXPORT, models=1, words=("python", "node")),
     "%lkaccount": Magic(ACCOUNT, words=[kind for kind in accounts.KINDS if kind != "demo"]),
     "%lkmodels": Magic(MODELS, words=_filters(), again=True),
     "%lkusage": Magic(USAGE, words=tuple(BY), choices={"budget": ("off",)}),

@@ -9,7 +9,7 @@ import pytest
 from lk_notebook.core import catalogue
 from lk_notebook.core.suggestions import Known, in_order, suggest
 from lk_notebook.core.values import Account, Setup
-from lk_notebook.magics import accounts, chat, compare, models, route, settings, usage
+from lk_notebook.magics import accounts, chat, compare, export, models, route, settings, usage
 from lk_notebook.magics.complete import MAGICS, pieces
 from lk_notebook.net.accounts import KINDS
 
@@ -21,6 +21,7 @@ HELP = {
     "%lkuse": settings.SettingsMagics.lkuse.__doc__,
     "%lkmodels": models.ModelsMagics.lkmodels.__doc__,
     "%lkaccount": accounts.AccountMagics.lkaccount.__doc__,
+    "%lkexport": export.ExportMagics.lkexport.__doc__,
     "%lkroute": route.RouteMagics.lkroute.__doc__,
     "%lkusage": usage.UsageMagics.lkusage.__doc__,
 }
@@ -316,6 +317,13 @@ def test_values_are_those_of_the_model(line, expected):
         ("%lkusage a", ["account"]),
         ("%lkaccount gr", ["groq"]),
         ("%lkroute gpt-5-m", ["gpt-5-mini"]),
+        ("%lkexport ", ["python", "node"]),
+        ("%lkexport n", ["node"]),
+        ("%lkexport node gpt-5-m", ["gpt-5-mini"]),
+        ("%lkexport python gpt-5-mini verb", ["verbosity="]),
+        ("%lkexport python gpt-oss-120b -p c", ["cerebras"]),
+        ("%lkexport python -t f,g,", []),
+        ("%lkexport python -o ", ["agent.mjs"]),
         ("%lkchats ", ["show", "rename", "delete", "save", "load", "list"]),
         ("%lkchats re", ["rename"]),
         ("%lkchats delete ", ["main", "physics"]),
@@ -326,7 +334,7 @@ def test_values_are_those_of_the_model(line, expected):
 )
 def test_other_magics_have_words_of_their_own(line, expected):
     """Filters, verbs, names."""
-    there = known(chats=["main", "physics"], files=lambda _: ["notes.txt", "old.json"])
+    there = known(chats=["main", "physics"], files=lambda _: ["notes.txt", "old.json", "agent.mjs"])
 
     assert offered(line, there) == expected
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import contextlib
+import gzip
+import importlib
 import json
 import select
 import socket
@@ -267,10 +269,18 @@ def _read(incoming: Any, connection: int, turn: int) -> Request | None:
     payload = incoming.read(int(headers.get("content-length", 0)))
     method, path, _ = line.decode("latin-1").split(" ", 2)
     try:
-        body = json.loads(payload) if payload else None
+        body = _parsed(payload, headers) if payload else None
     except ValueError:
         body = {"unparsable": payload[:80].decode("latin-1")}
     return Request(method, path, headers, body, connection, turn, time.time())
+
+
+def _parsed(payload: bytes, headers: dict[str, str]) -> Any:
+    """JSON; also packed, as Cerebras' plugin for LiveKit sends it."""
+    payload = gzip.decompress(payload) if headers.get("content-encoding") == "gzip" else payload
+    if "msgpack" in headers.get("content-type", ""):
+        return importlib.import_module("msgpack").unpackb(payload)
+    return json.loads(payload)
 
 
 def _head(answer: Answer, pieces: Iterable[Piece]) -> bytes:

@@ -1,0 +1,32 @@
+// Runs exported Node.js programs, each with LiveKit's own SDK: jobs come on stdin as JSON, and a word on each goes out.
+// A job is {file, prompt}. Its program is imported, and its session's LLM is asked as an AgentSession asks it.
+
+import { readFileSync } from "node:fs";
+import { AgentSession, initializeLogger, llm } from "@livekit/agents";
+
+initializeLogger({ pretty: false, level: "fatal" });
+const connOptions = { maxRetry: 0, retryIntervalMs: 100, timeoutMs: 30000 };
+
+const ask = async ({ file, prompt }) => {
+  const program = await import(file);
+  const session = program.buildSession();
+  if (!(session instanceof AgentSession)) throw new Error("buildSession() gave no AgentSession");
+  const model = session.llm instanceof llm.LLM ? session.llm : program.llm();
+  const chatCtx = llm.ChatContext.empty();
+  if (program.instructions) chatCtx.addMessage({ role: "system", content: program.instructions });
+  chatCtx.addMessage({ role: "user", content: prompt });
+  let [text, failed] = ["", null];
+  model.on("error", (event) => (failed = event.error));
+  for await (const chunk of model.chat({ chatCtx, connOptions })) text += chunk.delta?.content ?? "";
+  if (failed) throw failed;
+  return text;
+};
+
+for (const job of JSON.parse(readFileSync(0, "utf8"))) {
+  try {
+    console.log(JSON.stringify({ text: await ask(job) }));
+  } catch (error) {
+    console.log(JSON.stringify({ error: `${error.name}: ${error.message}` }));
+  }
+}
+process.exit(0);
