@@ -98,7 +98,9 @@ def _local(words: Sequence[str]) -> int:
     read = parser.parse_args(words)
     try:
         if read.check:
-            return _answer("Why is the sky blue?", argparse.Namespace(model=None, provider=None, account="local"))
+            return _answer(
+                "Say hello in one short sentence.", argparse.Namespace(model=None, provider=None, account="local")
+            )
         fetch.fetch(os.environ.get, lambda line: print(line, flush=True))  # noqa: T201 - a terminal program
     except LkError as error:
         print(error, file=sys.stderr)  # noqa: T201 - as above

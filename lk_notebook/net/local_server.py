@@ -25,7 +25,7 @@ def main() -> int:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     out = os.fdopen(os.dup(1), "w", encoding="utf-8")
     os.dup2(2, 1)  # whatever a library prints belongs into the log
-    _die_with_parent()
+    _die_with_parent(signal.SIGKILL)
     order = json.loads(sys.stdin.buffer.readline())
     threading.Thread(target=_watch, args=[order["host"]], daemon=True).start()
     try:
@@ -36,17 +36,18 @@ def main() -> int:
     print(json.dumps(said), file=out, flush=True)
     if "error" in said:
         return 1
+    _die_with_parent(0)  # from here on `_watch` runs, and leaves nothing behind
     threading.Event().wait()
     return 0
 
 
-def _die_with_parent() -> None:
-    """On Linux also while the weights are read, when no other thread runs to see the end of stdin."""
+def _die_with_parent(number: int) -> None:
+    """The signal that this process gets when its parent ends: while the weights are read, no thread can watch stdin."""
     if sys.platform == "linux":
         import ctypes  # noqa: PLC0415 - for this system alone
 
         with contextlib.suppress(OSError, AttributeError):
-            ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+            ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, number)
 
 
 def _watch(host: str) -> None:

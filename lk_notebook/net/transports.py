@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import re
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterator
 from typing import Any
 
 import httpx
@@ -79,7 +80,8 @@ class Local(httpx.AsyncBaseTransport):
         """
         await self._turn.acquire()
         try:
-            response = await self._asked(request)
+            with _bare():
+                response = await self._asked(request)
         except BaseException:
             self._end()
             raise
@@ -96,6 +98,13 @@ class Local(httpx.AsyncBaseTransport):
         if standing.weights is None:
             raise ConfigurationError(standing.what, standing.mend)
         child = await local.KEEPER.child(standing.weights)
+        try:
+            return await self._sent(request, child)
+        except httpx.ConnectError:  # it has just ended, and was asked nothing
+            local.KEEPER.stop()
+            return await self._sent(request, await local.KEEPER.child(standing.weights))
+
+    async def _sent(self, request: httpx.Request, child: local.Child) -> httpx.Response:
         address = child.ready.result()
         request.headers["Authorization"] = f"Bearer {child.token.reveal()}"
         request.headers["Connection"] = "close"  # of kept connections its server drops one in twenty
@@ -111,6 +120,15 @@ class Local(httpx.AsyncBaseTransport):
         self._turn.release()
 
 
+@contextlib.contextmanager
+def _bare() -> Iterator[None]:
+    """Errors without their cause: it is httpcore's, and `faults` reads aiohttp's."""
+    try:
+        yield
+    except httpx.TransportError as error:
+        raise error from None
+
+
 class _Turn(httpx.AsyncByteStream):
     """An answer of the local model; when it is closed, the next one has its turn."""
 
@@ -119,8 +137,9 @@ class _Turn(httpx.AsyncByteStream):
         self._ended = False
 
     async def __aiter__(self) -> AsyncIterator[bytes]:
-        async for data in self._stream:
-            yield data
+        with _bare():
+            async for data in self._stream:
+                yield data
 
     async def aclose(self) -> None:
         """Closes the connection: the server stops writing."""
