@@ -153,11 +153,11 @@ class Child:
 
 def _folder() -> Path:
     """A folder that nobody else may enter, with a path short enough for a socket in it."""
-    folder = Path(tempfile.mkdtemp(prefix="lk"))
+    folder = Path(tempfile.mkdtemp(prefix="lk-local-"))
     if sys.platform == "win32" or len(str(folder / "s.sock")) < _LONGEST_PATH:
         return folder
     folder.rmdir()
-    return Path(tempfile.mkdtemp(prefix="lk", dir="/tmp"))  # mkdtemp makes it ours alone
+    return Path(tempfile.mkdtemp(prefix="lk-local-", dir="/tmp"))  # mkdtemp makes it ours alone
 
 
 def _environment() -> dict[str, str]:
