@@ -1,5 +1,6 @@
 """`python -m lk_notebook`: the first notebook in JupyterLab, or with a prompt an answer in the terminal.
 
+`python -m lk_notebook local` fetches the weights of the local model, once; with `--check` it asks it.
 `python -m lk_notebook catalogue --check` looks whether the list of models is whole.
 """
 
@@ -85,8 +86,32 @@ def _catalogue(words: Sequence[str]) -> int:
     return 1 if found else 0
 
 
+def _local(words: Sequence[str]) -> int:
+    """Fetches the weights of the local model; or asks it once."""
+    from lk_notebook.core import local  # noqa: PLC0415 - for this alone
+    from lk_notebook.net import fetch  # noqa: PLC0415
+
+    parser = argparse.ArgumentParser(
+        prog="python -m lk_notebook local", description=f"Fetches the weights of the local model, once. {local.WHENCE}."
+    )
+    parser.add_argument("--check", action="store_true", help="asks it once, and fetches nothing")
+    read = parser.parse_args(words)
+    try:
+        if read.check:
+            return _answer(
+                "Say hello in one short sentence.", argparse.Namespace(model=None, provider=None, account="local")
+            )
+        fetch.fetch(os.environ.get, lambda line: print(line, flush=True))  # noqa: T201 - a terminal program
+    except LkError as error:
+        print(error, file=sys.stderr)  # noqa: T201 - as above
+        return 1
+    except KeyboardInterrupt:
+        return 130
+    return 0
+
+
 #: Words that are no prompt where nothing but options follows.
-_COMMANDS: dict[str, Callable[[Sequence[str]], int]] = {"catalogue": _catalogue}
+_COMMANDS: dict[str, Callable[[Sequence[str]], int]] = {"catalogue": _catalogue, "local": _local}
 
 
 def _lab() -> int:

@@ -15,7 +15,7 @@ from lk_notebook.core.values import Account, Call, Message, Setup, Usage
 from lk_notebook.desk import desk
 from lk_notebook.errors import ConfigurationError, PromptError
 from lk_notebook.ledger import LEDGER, enter
-from lk_notebook.net import accounts
+from lk_notebook.net import accounts, local
 from lk_notebook.net.given import GIVEN
 from lk_notebook.reply import Reply
 from lk_notebook.tools import Confirm, Offer
@@ -196,6 +196,7 @@ class LLM:
             [] if self._named else accounts.accounts(self._getenv),
             named=self._named,
             missing=accounts.half_livekit(self._getenv),
+            here=lambda: local.standing(self._getenv),
         )
 
     def map(

@@ -7,7 +7,7 @@ import time
 from typing import TYPE_CHECKING, Any, Literal
 
 from lk_notebook.arriving import ENDED, Ran
-from lk_notebook.core import demo, footer
+from lk_notebook.core import demo, footer, local
 from lk_notebook.core.figures import seconds
 from lk_notebook.core.parts import Fixed, Flowing, Part, Shown
 from lk_notebook.core.text import clean, escape
@@ -247,10 +247,11 @@ def facts(reply: Reply) -> footer.Facts:
         error, _, left = waiting
         notes.append(f"{error.what} Next try in {countdown(reply)} s, {left} left.")
     demonstration = reply.account == "demo"
+    name, note = local.label(reply.model) if reply.account == "local" else (reply.model, None)
     return footer.Facts(
-        model=reply.model,
-        provider=reply.provider or (None if reply.account in ("livekit", "demo") else reply.account),
-        account_note=demo.NOTE if demonstration else None,
+        model=name,
+        provider=reply.provider or (None if reply.account in ("livekit", "local", "demo") else reply.account),
+        account_note=demo.NOTE if demonstration else note,
         served_by=None if reply.served_by == reply.provider else reply.served_by,
         ttft=reply.ttft,
         tokens_per_second=None if demonstration else _speed(reply),

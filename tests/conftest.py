@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import contextlib
+import os
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import pytest
 from kernels import Kernel, livekit
 from player import Player
+
+os.environ["LK_LOCAL_MODEL"] = "off"  # without an account the demo answers; a test of the local model asks for it
 
 
 @pytest.fixture

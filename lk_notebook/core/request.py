@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import quote, urlencode
 
-from lk_notebook.core import catalogue, parameters
+from lk_notebook.core import catalogue, local, parameters
 from lk_notebook.core.answer import ECHOED
 from lk_notebook.core.values import Account, Call, Message
 from lk_notebook.errors import PromptError
@@ -47,8 +47,12 @@ def build(call: Call, account: Account) -> Prepared:
         >>> build(call, Account("livekit", "livekit", "https://example.com/v1", scheme="livekit")).body["model"]
         'openai/gpt-4.1-mini'
     """
-    extra, notes = parameters.trim(call.model, call.extra_kwargs, has_tools=bool(call.tools))
-    extra = _spelled(extra, account, notes)
+    tools = () if account.kind == "local" else call.tools
+    extra, notes = parameters.trim(call.model, call.extra_kwargs, has_tools=bool(tools))
+    if account.kind == "local":
+        local.check(call)
+        notes += local.notes(call)
+    extra = _with_defaults(_spelled(extra, account, notes), account)
     own_headers = extra.pop("extra_headers", None) or {}
     own_query = extra.pop("extra_query", None) or {}
     own_body = extra.pop("extra_body", None) or {}
@@ -59,8 +63,8 @@ def build(call: Call, account: Account) -> Prepared:
         "stream": True,
         "stream_options": {"include_usage": True},
     }
-    if call.tools:
-        body["tools"] = list(call.tools)
+    if tools:
+        body["tools"] = list(tools)
     if call.response_format is not None:
         body["response_format"] = dict(call.response_format)
     body |= extra
@@ -83,9 +87,15 @@ def _spelled(extra: dict[str, Any], account: Account, notes: list[str]) -> dict[
     return there
 
 
+def _with_defaults(extra: dict[str, Any], account: Account) -> dict[str, Any]:
+    """The account's own parameters where the call says none; of the two names of the longest answer one counts."""
+    said = {*extra, *(("max_tokens",) if "max_completion_tokens" in extra else ())}
+    return {**{name: value for name, value in account.defaults.items() if name not in said}, **extra}
+
+
 def model_there(model: str, account: Account) -> str:
     """The id under which the account knows the model: a deployment at Azure, the vendor's own id elsewhere."""
-    if account.kind in ("livekit", "url", "demo"):
+    if account.kind in ("livekit", "url", "local", "demo"):
         return model
     bare = model.partition("/")[2] or model
     for name in (model, bare):

@@ -1,15 +1,16 @@
 """Which model, and which accounts may answer, in order: the rules of "picking the best available provider".
 
-LiveKit and the user's own accounts never stand in for each other (another bill), and nothing but an answer without
-any account comes from the built-in demo.
+LiveKit and the user's own accounts never stand in for each other (another bill). Only where no account is there and
+no model was named do the built-in ones answer: the local model, and where it cannot, the demo, which says why.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from lk_notebook.core import catalogue
+from lk_notebook.core import catalogue, local
+from lk_notebook.core.local import Standing
 from lk_notebook.core.values import Account, Setup
 from lk_notebook.errors import ConfigurationError
 
@@ -33,7 +34,19 @@ class Route:
     passed: tuple[tuple[str, str], ...] = ()  # accounts that are no candidates, and why
 
 
-def route(setup: Setup, accounts: Sequence[Account], *, named: Account | None = None, missing: str = "") -> Route:
+def absent() -> Standing:
+    """No local model here."""
+    return local.ABSENT
+
+
+def route(
+    setup: Setup,
+    accounts: Sequence[Account],
+    *,
+    named: Account | None = None,
+    missing: str = "",
+    here: Callable[[], Standing] = absent,
+) -> Route:
     """Who answers this setup.
 
     Example:
@@ -45,20 +58,23 @@ def route(setup: Setup, accounts: Sequence[Account], *, named: Account | None = 
         accounts: those the environment holds.
         named: the account the user named with `-a`, `account=` or `base_url=`.
         missing: the variable that would make a half LiveKit account whole, where one is half there.
+        here: tells whether the local model can be asked; called where that matters.
 
     Raises:
         ConfigurationError: a model without a vendor that no list knows; no account serves the model; a LiveKit
-            key without its secret.
+            key without its secret; the local model was named, and cannot be asked.
     """
     if setup.model and setup.model.startswith("lk/"):
         return _demo(setup)
+    if named.kind == "local" if named else is_local(setup.model):
+        return _local(setup, here())
     if named is None and not any(a.kind == "livekit" for a in accounts):
         if missing:
             raise ConfigurationError(
                 f"{missing} is not set, so LiveKit Inference cannot be asked.",
                 f"Set {missing} as well, or name another account with -a.",
             )
-        return _own(setup, accounts)
+        return _own(setup, accounts) if accounts or setup.model or setup.provider else _built_in(here())
     account = named or next(a for a in accounts if a.kind == "livekit")
     return _at(setup, account)
 
@@ -67,6 +83,32 @@ def _demo(setup: Setup) -> Route:
     if setup.model not in (None, DEMO_MODEL):
         raise ConfigurationError(f"There is no built-in model {setup.model}.", f"The built-in one is {DEMO_MODEL}.")
     return Route(DEMO_MODEL, None, (DEMO,), fixed=True)
+
+
+def is_local(model: str | None) -> bool:
+    """Whether this names a local model, in full or by the part behind its slash."""
+    if not model:
+        return False
+    found = catalogue.find(model)
+    return model.startswith(local.PREFIX) or (found is not None and found.id == local.MODEL)
+
+
+def _built_in(standing: Standing) -> Route:
+    """Who answers where nobody was named and no account is there."""
+    if standing.weights is not None:
+        return Route(standing.weights.model, None, (standing.weights.account,), fixed=True)
+    notes = (f"{standing.what} {standing.mend}",) if standing.told else ()
+    return Route(DEMO_MODEL, None, (DEMO,), notes, fixed=True)
+
+
+def _local(setup: Setup, standing: Standing) -> Route:
+    """The local model, named: nothing answers in its place."""
+    if standing.weights is None:
+        raise ConfigurationError(standing.what, standing.mend)
+    there = standing.weights.model
+    if setup.model not in (None, there, there.removeprefix(local.PREFIX)):
+        raise ConfigurationError(f"There is no local model {setup.model}.", f"The one that is here is {there}.")
+    return Route(there, None, (standing.weights.account,), fixed=True)
 
 
 def _at(setup: Setup, account: Account) -> Route:
@@ -95,8 +137,6 @@ def _own(setup: Setup, accounts: Sequence[Account]) -> Route:
     """The user's own accounts that serve the model, in the order of the table."""
     provider = setup.provider
     if not accounts:
-        if setup.model is None and provider is None:
-            return _demo(setup)
         model = catalogue.complete(setup.model) if setup.model else DEFAULT_MODEL
         raise ConfigurationError(f"{model} needs an account, and none was found.", _KEYS)
     asked = [a for a in accounts if provider in (None, a.kind, a.name)]

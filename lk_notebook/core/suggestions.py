@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from lk_notebook.core import catalogue, listing, taken
+from lk_notebook.core import catalogue, listing, local, taken
 from lk_notebook.core.routing import DEFAULT_MODEL, DEMO_MODEL
 from lk_notebook.core.values import Account, Setup
 
@@ -81,8 +81,10 @@ class Suggestion:
     kind: str
 
 
-def in_order(recent: Iterable[str], accounts: Sequence[Account]) -> tuple[str, ...]:
+def in_order(recent: Iterable[str], accounts: Sequence[Account], here: str | None = None) -> tuple[str, ...]:
     """The models as they are offered: the latest used, then those that the accounts reach, then the rest.
+
+    `here` is the local model, where there is one.
 
     Example:
         >>> in_order(["acme/new"], [Account("groq", "groq", "https://api.groq.com")])[:2]
@@ -90,9 +92,10 @@ def in_order(recent: Iterable[str], accounts: Sequence[Account]) -> tuple[str, .
     """
     reached = [row.model for row in listing.rows(accounts) if row.accounts]
     mapped = [name for account in accounts for name in account.deployments if catalogue.find(name) is None]
-    rest = [model.id for model in catalogue.models() if not model.livekit_status.startswith(_GONE)]
-    without = () if accounts else (DEMO_MODEL,)
-    return tuple(dict.fromkeys((*recent, *without, *reached, *mapped, *rest, DEMO_MODEL)))
+    served = (model for model in catalogue.models() if not model.livekit_status.startswith(_GONE))
+    rest = [model.id for model in served if not model.id.startswith(local.PREFIX)]
+    built_in = (*([here] if here else []), DEMO_MODEL)
+    return tuple(dict.fromkeys((*recent, *(() if accounts else built_in), *reached, *mapped, *rest, *built_in)))
 
 
 @dataclass(slots=True)

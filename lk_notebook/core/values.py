@@ -165,7 +165,7 @@ class TokenLogprob:
 class Account:
     """Whom to ask and how: a row of `net.accounts`, found in the environment or given by the user.
 
-    `kind` is the vendor's row (`livekit`, `openai`, `azure`, `groq`, `baseten`, `cerebras`, `url`, `demo`);
+    `kind` is the vendor's row (`livekit`, `openai`, `azure`, `groq`, `baseten`, `cerebras`, `url`, `local`, `demo`);
     `url` is what goes before `/chat/completions`; `found` names where the key stood, never the key.
     """
 
@@ -181,6 +181,7 @@ class Account:
     found: tuple[str, ...] = ()
     spelled: Mapping[str, str] = field(default_factory=dict)  # parameters that its server knows by another name
     priced: bool = True  # the vendor's own address, for which its published prices hold
+    defaults: Mapping[str, Any] = field(default_factory=dict)  # parameters where the call says none
 
 
 @dataclass(frozen=True, slots=True)

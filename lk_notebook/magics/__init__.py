@@ -50,6 +50,23 @@ def load(shell: InteractiveShell) -> None:
     completion.watch()
     shell.input_transformers_cleanup.append(questions.keep)
     _loaded = (magics, cells, completion)
+    _warm()
+
+
+def _warm() -> None:
+    """Has the local model ready where it will be asked, for want of any account."""
+    from lk_notebook.core.values import Setup  # noqa: PLC0415 - as above
+    from lk_notebook.errors import LkError  # noqa: PLC0415
+    from lk_notebook.net import local, loop  # noqa: PLC0415
+    from lk_notebook.net.given import GIVEN  # noqa: PLC0415
+    from lk_notebook.session import llm  # noqa: PLC0415
+
+    try:
+        asked = llm(Setup()).route().accounts[0]
+    except LkError:  # told to who asks
+        return
+    if asked.kind == "local" and (weights := local.standing(GIVEN.getenv).weights) is not None:
+        loop.submit(local.KEEPER.warm(weights))
 
 
 def unload(shell: InteractiveShell) -> None:

@@ -22,7 +22,7 @@ from lk_notebook.magics import frames
 from lk_notebook.magics import line as grammar
 from lk_notebook.magics.keys import NO_SECRET, Keys, missing, on_binder, variables
 from lk_notebook.magics.line import Line, Option
-from lk_notebook.net import accounts, loop, nearby
+from lk_notebook.net import accounts, local, loop, nearby
 from lk_notebook.net.accounts import LOCAL, NEEDS
 from lk_notebook.net.given import GIVEN
 from lk_notebook.reply import Reply
@@ -157,7 +157,7 @@ def _first() -> str:
     if half := accounts.half_livekit(GIVEN.getenv):
         return f"nobody, as {half} is not set"
     if not there:
-        return "the built-in model"
+        return f"the built-in {local.standing(GIVEN.getenv).model or 'demo'}"
     return "livekit" if there[0].kind == "livekit" else f"the best of {', '.join(account.name for account in there)}"
 
 

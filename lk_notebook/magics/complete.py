@@ -27,7 +27,7 @@ from lk_notebook.magics.models import MODELS
 from lk_notebook.magics.settings import USE
 from lk_notebook.magics.usage import USAGE
 from lk_notebook.magics.words import SETUP
-from lk_notebook.net import accounts
+from lk_notebook.net import accounts, local
 from lk_notebook.net.given import GIVEN
 
 if TYPE_CHECKING:
@@ -66,7 +66,7 @@ MAGICS = {
     "%lkuse": Magic(USE, models=1),
     "%lkroute": Magic(SETUP, models=1),
     "%lkexport": Magic(EXPORT, models=1, words=("python", "node")),
-    "%lkaccount": Magic(ACCOUNT, words=[kind for kind in accounts.KINDS if kind != "demo"]),
+    "%lkaccount": Magic(ACCOUNT, words=[kind for kind in accounts.KINDS if kind not in accounts.BUILT_IN]),
     "%lkmodels": Magic(MODELS, words=_filters(), again=True),
     "%lkusage": Magic(USAGE, words=tuple(BY), choices={"budget": ("off",)}),
     "%lkchats": Magic(
@@ -124,7 +124,7 @@ class Completion:
         """What there is at this moment."""
         session, there, names = self._session, _accounts(), _names(self._shell)
         return Known(
-            models=in_order(self._recent(), there),
+            models=in_order(self._recent(), there, local.standing(GIVEN.getenv).model),
             aliases=session.aliases,
             default=session.defaults,
             accounts=there,

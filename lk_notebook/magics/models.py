@@ -64,7 +64,8 @@ class ModelsMagics(Magics):
         if read.options.get("verbose"):
             self._told(read.words)
             return
-        there = listing.rows(here := accounts.accounts(GIVEN.getenv))
+        here = accounts.accounts(GIVEN.getenv)
+        there = listing.rows([*here, *accounts.built_in(GIVEN.getenv)])
         failures: list[str] = []
         if read.options.get("live"):
             there, failures = _asked(there, [*here, *GIVEN.addresses.values()])

@@ -100,7 +100,7 @@ def _asked(setup: Setup, route: Route, known: Board, now: float) -> Iterator[Row
 
 
 def _why_alone(setup: Setup, account: Account) -> str:
-    if account.kind == "demo":
+    if account.kind in accounts.BUILT_IN:
         return "it is built in, and needs no account"
     if setup.account:
         return "it was named: no other takes over"

@@ -16,6 +16,7 @@ from urllib.parse import urlsplit
 from lk_notebook.core.routing import DEMO
 from lk_notebook.core.values import Account, Secret
 from lk_notebook.errors import ConfigurationError
+from lk_notebook.net import local
 from lk_notebook.net.given import GIVEN
 
 Getenv = Callable[[str], "str | None"]
@@ -43,7 +44,9 @@ VENDORS = (
     Vendor("baseten", "https://inference.baseten.co/v1", "BASETEN_API_KEY", "BASETEN_BASE_URL", "/v1"),
     Vendor("cerebras", "https://api.cerebras.ai/v1", "CEREBRAS_API_KEY", "CEREBRAS_BASE_URL", "/v1"),
 )
-KINDS = ("livekit", "openai", "azure", "groq", "baseten", "cerebras", "demo")
+KINDS = ("livekit", "openai", "azure", "groq", "baseten", "cerebras", "local", "demo")
+#: Those of them that need no account.
+BUILT_IN = ("local", "demo")
 
 #: Servers on this machine that are found by their port, and used only when they are named.
 LOCAL = {"ollama": "http://localhost:11434/v1"}
@@ -153,8 +156,8 @@ def named(name: str, getenv: Getenv, *, key: str | None = None) -> Account:
         return replace(account, name=name) if name in LOCAL else account
     if name in GIVEN.addresses:
         return _address(GIVEN.addresses[name].url, Secret.of(key), GIVEN.addresses[name])
-    if name == "demo":
-        return DEMO
+    if name in BUILT_IN:
+        return DEMO if name == "demo" else _local(getenv)
     found: dict[str, Callable[[], Account | None]] = {
         "livekit": lambda: livekit(getenv, key=key),
         "azure": lambda: azure(getenv, key),
@@ -168,6 +171,24 @@ def named(name: str, getenv: Getenv, *, key: str | None = None) -> Account:
         needs = " and ".join(NEEDS[name])
         raise ConfigurationError(f"The account {name} is not set up.", f"Set {needs}, or run %lkaccount {name}.")
     return there
+
+
+def _local(getenv: Getenv) -> Account:
+    """The local model's.
+
+    Raises:
+        ConfigurationError: it cannot be asked here.
+    """
+    standing = local.standing(getenv)
+    if standing.weights is None:
+        raise ConfigurationError(standing.what, standing.mend)
+    return standing.weights.account
+
+
+def built_in(getenv: Getenv) -> list[Account]:
+    """The local model's account where it can be asked; for lists, which leave the demo out."""
+    weights = local.standing(getenv).weights
+    return [] if weights is None else [weights.account]
 
 
 def names() -> tuple[str, ...]:

@@ -16,6 +16,7 @@ from httpx_aiohttp import HttpxAiohttpClient
 from lk_notebook import __version__
 from lk_notebook.core import failures, pace, request
 from lk_notebook.core.answer import Answer
+from lk_notebook.core.local import LOCAL
 from lk_notebook.core.request import Prepared
 from lk_notebook.core.routing import DEMO
 from lk_notebook.core.stream import Decoder, Piece
@@ -24,7 +25,7 @@ from lk_notebook.errors import LkError, ProtocolError
 from lk_notebook.net import faults
 from lk_notebook.net.auth import auth
 from lk_notebook.net.given import GIVEN
-from lk_notebook.net.transports import Demo
+from lk_notebook.net.transports import Demo, Local
 
 if TYPE_CHECKING:
     from typing_extensions import Self
@@ -83,7 +84,7 @@ class Client:
         self._http = _Http(
             # aiohttp reads None as its own default of 100 connections, not as "no limit"
             limits=httpx.Limits(max_connections=10_000, keepalive_expiry=60),
-            mounts={DEMO.url.rsplit("/", 1)[0]: Demo()},
+            mounts={_origin(DEMO): Demo(), _origin(LOCAL): Local()},
             headers={"User-Agent": USER_AGENT},
         )
         self._answered: set[str] = set()  # hosts whose kept connection may have died meanwhile
@@ -199,6 +200,10 @@ class Client:
             return faults.redirected(account, status, headers.get("location", ""))
         found = GIVEN.told(account.found) or "the environment"
         return failures.failure(status, headers, bytes(body), who=account.name, found=found)
+
+
+def _origin(account: Account) -> str:
+    return account.url.rsplit("/", 1)[0]
 
 
 def _chunks(response: httpx.Response, headers: Mapping[str, str]) -> AsyncIterator[bytes]:

@@ -8,7 +8,6 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-import sys
 import tempfile
 import threading
 import time
@@ -16,6 +15,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from lk_notebook.core.health import Board
+from lk_notebook.net import cache
 
 #: Seconds between two writes.
 EVERY = 10.0
@@ -66,9 +66,5 @@ def _file(getenv: Callable[[str], str | None]) -> Path | None:
     """Where the platform keeps caches; None where the user wants none kept, or has no place for them."""
     if (getenv("LK_NOTEBOOK_MEASUREMENTS") or "").strip().lower() in ("off", "0", "no", "false"):
         return None
-    if folder := getenv("XDG_CACHE_HOME") or (getenv("LOCALAPPDATA") if sys.platform == "win32" else None):
-        return Path(folder, "lk_notebook", "measured.json")
-    home = getenv("HOME") or getenv("USERPROFILE")
-    if not home:  # a container's nameless user
-        return None
-    return Path(home, "Library/Caches" if sys.platform == "darwin" else ".cache", "lk_notebook", "measured.json")
+    folder = cache.folder(getenv)
+    return None if folder is None else folder / "measured.json"

@@ -12,7 +12,7 @@ from lk_notebook.core.values import Usage
 from lk_notebook.errors import ConfigurationError
 
 FACTS = json.loads(resources.files("lk_notebook.core").joinpath("catalogue.json").read_text(encoding="utf-8"))
-KINDS = ("openai", "azure", "groq", "baseten", "cerebras")
+KINDS = ("openai", "azure", "groq", "baseten", "cerebras", "local")
 
 
 def test_every_figure_has_its_source():

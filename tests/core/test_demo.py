@@ -31,6 +31,7 @@ def test_every_answer_says_first_that_it_is_no_model(prompt, says):
     first = answer.text.splitlines()[0]
     assert "not a language model" in first
     assert "LIVEKIT_API_KEY" in first
+    assert 'pip install "lk_notebook[local]"' in first
     assert says in answer.text
     assert answer.status == 200
 

@@ -21,6 +21,21 @@ def refused(status, body=b"", headers=None, **said):
     return failures.failure(status, headers or {}, body, who="acme", **said)
 
 
+@pytest.mark.parametrize(
+    "said",
+    [
+        {"code": "context_length_exceeded", "type": "invalid_request_error"},
+        {"code": 400, "type": "exceed_context_size_error", "n_prompt_tokens": 9031, "n_ctx": 4096},
+    ],
+)
+def test_a_prompt_that_is_too_long_is_to_be_shortened(said):
+    """Whatever the server calls it: OpenAI's code, or llama.cpp's type."""
+    error = refused(400, {"error": {"message": "too long", **said}})
+
+    assert error.hint.startswith("Shorten the prompt")
+    assert error.code in said.values()
+
+
 @pytest.mark.parametrize("case", REFUSED, ids=lambda case: case["id"])
 def test_each_case_is_the_error_it_means(case):
     """A vendor's refusal becomes the class, code, words and wait that the case says."""

@@ -93,6 +93,13 @@ def test_without_an_account_the_built_in_model_comes_first():
     assert (in_order([], [])[0], in_order([], [LIVEKIT])[-1]) == ("lk/demo", "lk/demo")
 
 
+def test_the_local_model_is_offered_where_it_is():
+    """Before the demo, and not at all where it cannot be asked."""
+    assert in_order([], [], "local/smollm2-135m")[:2] == ("local/smollm2-135m", "lk/demo")
+    assert in_order([], [LIVEKIT], "local/smollm2-135m")[-2:] == ("local/smollm2-135m", "lk/demo")
+    assert "local/smollm2-135m" not in in_order([], [])
+
+
 def test_retired_models_are_not_offered():
     """Unless an account of the user's own still reaches them."""
     assert "openai/gpt-5.1-chat-latest" not in in_order([], [LIVEKIT])

@@ -112,7 +112,7 @@ def test_each_account_is_listed_with_where_it_was_found(here):
 @pytest.mark.parametrize(
     ("env", "first"),
     [
-        ({}, "the built-in model"),
+        ({}, "the built-in demo"),
         ({"LIVEKIT_API_KEY": "a", "LIVEKIT_API_SECRET": "b", "GROQ_API_KEY": "g"}, "livekit"),
         ({"GROQ_API_KEY": "g", "OPENAI_API_KEY": "o"}, "the best of openai, groq"),
         ({"LIVEKIT_API_KEY": "a"}, "nobody, as LIVEKIT_API_SECRET is not set"),

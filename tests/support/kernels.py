@@ -22,6 +22,8 @@ from jupyter_client.manager import KernelManager
 from player import Answer, Player, Request
 from typing_extensions import Self
 
+from lk_notebook.net.local import cached
+
 ROOT = Path(__file__).resolve().parents[2]
 KEPT = ("PATH", "LANG", "LC_ALL", "TMPDIR", "TEMP", "SYSTEMROOT", "VIRTUAL_ENV")
 SECRET = "never-show-this-secret-0123456789ab"
@@ -31,7 +33,7 @@ SPEC = """{"argv": ["%s", "-m", "ipykernel_launcher", "-f", "{connection_file}"]
 
 
 def clean_environment(home: Path, more: Mapping[str, str] = {}) -> dict[str, str]:
-    """What a fresh machine's shell holds, its home in `home`; no account, no settings of who runs the tests.
+    """What a fresh machine's shell holds, its home in `home`; no account, no local model, no settings of who runs them.
 
     LK_IPYKERNEL names a folder with another ipykernel, to be tested in place of the installed one.
     """
@@ -39,7 +41,15 @@ def clean_environment(home: Path, more: Mapping[str, str] = {}) -> dict[str, str
     folders = {name: str(home / name.lower()) for name in FOLDERS}
     paths = [os.environ.get("LK_IPYKERNEL", ""), str(ROOT)]
     own = {"PYTHONPATH": os.pathsep.join(filter(None, paths)), "NO_PROXY": "127.0.0.1", "PYTHONUTF8": "1"}
-    return kept | folders | own | dict(more)
+    return kept | folders | own | {"LK_LOCAL_MODEL": "off"} | dict(more)
+
+
+def local_model() -> dict[str, str]:
+    """The variables with which the local model answers, its weights in the cache of who runs the tests."""
+    weights = cached(os.environ.get)
+    if weights is None or not weights.is_file():
+        raise AssertionError("The weights of the local model are not there: python -m lk_notebook local")
+    return {"LK_LOCAL_MODEL": "", "XDG_CACHE_HOME": str(weights.parent.parent)}
 
 
 def livekit(player: Player) -> dict[str, str]:
