@@ -190,6 +190,26 @@ class LLM:
             missing=accounts.half_livekit(self._getenv),
         )
 
+    def as_livekit(self) -> Any:
+        """This LLM as a `livekit.agents.llm.LLM`, for an AgentSession of your own.
+
+        Example:
+            ```python
+            session = AgentSession(llm=LLM("gpt-5-mini").as_livekit(), vad=None)
+            ```
+
+        Any account, the built-in model and tapes work; our client retries, fails over and counts. Errors arrive as
+        LiveKit's APIStatusError and APIConnectionError, with ours as their cause. It may be used on any loop.
+
+        Raises:
+            ConfigurationError: livekit-agents is not installed; as in a call.
+        """
+        from lk_notebook.extras import needs  # noqa: PLC0415 - with what it guards
+
+        with needs("agents"):
+            from lk_notebook.livekit_llm import LiveKitLLM  # noqa: PLC0415 - takes seconds
+        return LiveKitLLM(self)
+
     def map(
         self,
         rows: Any,
