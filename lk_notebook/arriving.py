@@ -52,6 +52,7 @@ class Step:
     text: int
     reasoning: int
     ran: list[Ran] = field(default_factory=list)
+    told: str = ""  # what else happened here: another agent took over
 
 
 class Arriving:

@@ -16,7 +16,7 @@ from livekit.agents import APIConnectionError, APIConnectOptions, APIError, APIS
 from livekit.agents.inference.llm import supports_prompt_cache_breakpoints
 from livekit.agents.llm.utils import to_openai_response_format
 from livekit.agents.types import DEFAULT_API_CONNECT_OPTIONS, NOT_GIVEN, NotGivenOr
-from livekit.agents.utils import is_given
+from livekit.agents.utils import is_given, shortuuid
 
 from lk_notebook import errors
 from lk_notebook.core.values import Message
@@ -52,21 +52,21 @@ class LiveKitLLM(llm.LLM[Any]):
     def __init__(self, ours: LLM) -> None:
         super().__init__()
         self.ours = ours
-        self._route = ours.route()
+        self.route = ours.route()
 
     @property
     def model(self) -> str:
         """The model id in full."""
-        return self._route.model
+        return self.route.model
 
     @property
     def provider(self) -> str:
         """Who runs it, else the account that is asked."""
-        return self._route.provider or self._route.accounts[0].name
+        return self.route.provider or self.route.accounts[0].name
 
     def use(self, ours: LLM) -> None:
         """Asks another model from the next request on."""
-        self.ours, self._route = ours, ours.route()
+        self.ours, self.route = ours, ours.route()
 
     def chat(
         self,
@@ -97,7 +97,7 @@ class LiveKitLLM(llm.LLM[Any]):
             ours.timeout, ours.max_retries = conn_options.timeout or ours.timeout, conn_options.max_retry
         if is_given(inference_class):
             ours.inference_class = inference_class
-        marked = self._route.accounts[0].kind in _MARKED and supports_prompt_cache_breakpoints(self.model)
+        marked = self.route.accounts[0].kind in _MARKED and supports_prompt_cache_breakpoints(self.model)
         return _Stream(self, _Asked(ours, extra, marked), chat_ctx, tools or [], conn_options)
 
 
@@ -144,7 +144,10 @@ class _Stream(llm.LLMStream):
             raise _told(error) from error
         calls = [
             llm.FunctionToolCall(
-                name=call.name, arguments=call.arguments, call_id=call.id or call.name, extra=call.extra_content
+                name=call.name,
+                arguments=call.arguments,
+                call_id=call.id or shortuuid("call_"),
+                extra=call.extra_content,
             )
             for call in reply.tool_calls
         ]

@@ -69,6 +69,8 @@ class Page:
             if step is not None:
                 text, thought = step.text, step.reasoning
                 parts += map(_folded, step.ran)
+                if step.told:
+                    parts.append(footer.event_html(step.told))
         if refusal := reply.refusal:
             parts.append(_plain(refusal))
         return redact("".join(parts))

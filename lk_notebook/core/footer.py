@@ -14,7 +14,7 @@ from lk_notebook.core.figures import count, dollars, seconds, short
 from lk_notebook.core.text import clean, escape
 from lk_notebook.core.values import Usage
 
-__all__ = ["Facts", "error_html", "fold_html", "footer_html", "footer_text"]
+__all__ = ["Facts", "error_html", "event_html", "fold_html", "footer_html", "footer_text"]
 
 State = Literal["live", "waiting", "done", "stopped", "cut", "failed"]
 
@@ -101,6 +101,16 @@ def fold_html(title: str, text: str, *, open: bool = False) -> str:  # noqa: A00
     fold = f"margin:4px 0 8px;padding-left:8px;border-left:2px solid {_LINE}"
     content = f'<div style="{style}">{escape(text)}</div>'
     return f'<details class="lk-fold" style="{fold}"{" open" if open else ""}>{summary}{content}</details>'
+
+
+def event_html(text: str) -> str:
+    """What happened between two texts, on a line of its own.
+
+    Example:
+        >>> event_html("<b>").count("<b>")
+        0
+    """
+    return f'<div class="lk-event" style="margin:4px 0 8px;color:{_DIM};{_SMALL}">{escape(_name(text))}</div>'
 
 
 def _end(facts: Facts) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import json
 import re
 from collections.abc import AsyncIterator
@@ -12,6 +13,7 @@ import httpx
 
 from lk_notebook.core import demo
 
+_CALLS = itertools.count(1)  # each call of a conversation has an id of its own
 _HEADERS = {"content-type": "text/event-stream"}
 
 
@@ -40,7 +42,7 @@ class _Words(httpx.AsyncByteStream):
             name, arguments = self._script.call
             call = {
                 "index": 0,
-                "id": "call_demo",
+                "id": f"call_demo{next(_CALLS)}",
                 "type": "function",
                 "function": {"name": name, "arguments": arguments},
             }
