@@ -114,8 +114,8 @@ class Tools:
 
 
 def named(agent: Agent) -> str:
-    """What an agent is called: its class, or the id it was given."""
-    return agent.id if type(agent) is Agent else type(agent).__name__
+    """What an agent is called: by its class; LiveKit's own says nothing."""
+    return "another agent" if type(agent) is Agent else type(agent).__name__
 
 
 def _several(value: Any) -> list[Any]:

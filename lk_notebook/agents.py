@@ -227,6 +227,11 @@ def call(function: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
     return loop.wait(there())
 
 
+def is_session(value: Any) -> bool:
+    """Whether it is an AgentSession."""
+    return isinstance(value, AgentSession)
+
+
 def _judge(turn: Turn) -> None:
     """Ends a turn that LiveKit has ended, as what it was: LiveKit ends some failures without a word."""
     spoken = [each.item for each in turn.result.events if each.type == "message" and each.item.role == "assistant"]
