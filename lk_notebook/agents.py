@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from livekit.agents import Agent, AgentSession
+from livekit.agents import Agent, AgentSession, llm
 from livekit.agents.voice.agent_session import SessionConnectOptions
 
 from lk_notebook.agent_tools import Tools, named
@@ -154,7 +154,7 @@ class Talk:
                 await self._one(turn, prompt)
             finally:
                 self._turn = None
-                self.turns += 1
+                self.turns += bool(turn.size or turn.steps)
 
     async def _one(self, turn: Turn, prompt: str) -> None:
         """One turn, which ends however it ends: whatever is raised on the way stands in `turn.error`."""
@@ -172,6 +172,19 @@ class Talk:
             turn.end("failed", _mended(error))
         else:
             _judge(turn)
+        if not turn.size and not turn.steps:
+            await self._forget(prompt)
+
+    async def _forget(self, prompt: str) -> None:
+        """A turn of which nothing came leaves no trace in later requests."""
+        agent, session = self._agent, self.session
+        if agent is None or session is None:
+            return
+        last = next((each for each in reversed(session.history.items) if each.type == "message"), None)
+        if last is not None and last.role == "user" and last.text_content == prompt:
+            session.history.items.remove(last)
+            kept = [each for each in agent.chat_ctx.items if each.id != last.id]
+            await agent.update_chat_ctx(llm.ChatContext(kept))
 
     async def _interrupt(self, run: Any) -> None:
         """Stops who speaks, so that the next turn finds the session free; one that will not is ended."""

@@ -25,6 +25,7 @@ from lk_notebook.turn import Turn
 #: What `-o` keeps of each expectation; `met` is None where nobody could say.
 COLUMNS = ("turn", "user", "expected", "met", "found")
 WIDEST = 160  # characters of what was found, in the table
+AROUND = 40  # characters before what was looked for
 NO_JUDGEMENT = "the model gave no judgement"
 
 
@@ -182,8 +183,9 @@ async def judged(expected: Expectation, result: Any, model: LiveKitLLM) -> Verdi
             return _verdict(expected, False, shown)  # noqa: FBT003 - not met
         return _verdict(expected, True, shown)  # noqa: FBT003 - met
     if expected.kind == "says":
-        plain = " ".join(spoken.split()).casefold()
-        return _verdict(expected, expected.wanted.casefold() in plain, spoken or "nothing was said")
+        plain = " ".join(spoken.split())
+        at = plain.casefold().find(expected.wanted.casefold())
+        return _verdict(expected, at >= 0, _around(plain, at) or "nothing was said")
     if expected.kind == "hands over to":
         agents = [named(each.new_agent) for each in result.events if each.type == "agent_handoff"]
         met = expected.wanted.casefold() in [name.casefold() for name in agents]
@@ -216,6 +218,12 @@ def _spoken(result: Any) -> list[Any]:
 
 def _verdict(expected: Expectation, met: bool, found: str) -> Verdict:  # noqa: FBT001 - one word of a verdict
     return Verdict(met is not expected.negated, redact(found))
+
+
+def _around(text: str, at: int) -> str:
+    """The text from some words before this place on."""
+    start = text.rfind(" ", 0, max(0, at - AROUND)) + 1
+    return f"… {text[start:]}" if start else text
 
 
 def _arguments(text: str) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from lk_notebook import asking
 from lk_notebook.core import parameters, routing
@@ -19,6 +19,9 @@ from lk_notebook.net import accounts
 from lk_notebook.net.given import GIVEN
 from lk_notebook.reply import Reply
 from lk_notebook.tools import Confirm, Offer
+
+if TYPE_CHECKING:
+    from lk_notebook.livekit_llm import LiveKitLLM
 
 #: LiveKit's priorities (header X-LiveKit-Inference-Priority); `low` yields to voice traffic.
 INFERENCE_CLASSES = ("priority", "standard", "low")
@@ -190,7 +193,7 @@ class LLM:
             missing=accounts.half_livekit(self._getenv),
         )
 
-    def as_livekit(self) -> Any:
+    def as_livekit(self) -> LiveKitLLM:
         """This LLM as a `livekit.agents.llm.LLM`, for an AgentSession of your own.
 
         Example:
@@ -207,8 +210,8 @@ class LLM:
         from lk_notebook.extras import needs  # noqa: PLC0415 - with what it guards
 
         with needs("agents"):
-            from lk_notebook.livekit_llm import LiveKitLLM  # noqa: PLC0415 - takes seconds
-        return LiveKitLLM(self)
+            from lk_notebook import livekit_llm  # noqa: PLC0415 - takes seconds
+        return livekit_llm.LiveKitLLM(self)
 
     def map(
         self,
