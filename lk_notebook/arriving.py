@@ -52,6 +52,7 @@ class Step:
     text: int
     reasoning: int
     ran: list[Ran] = field(default_factory=list)
+    told: str = ""  # what else happened here: another agent took over
 
 
 class Arriving:
@@ -151,6 +152,11 @@ class Arriving:
     def response_id(self) -> str | None:
         """The provider's id of the response."""
         return self._answer.response_id
+
+    @property
+    def extra_content(self) -> dict[str, Any] | None:
+        """What a vendor wants back with the history: signatures of Google's, xAI's."""
+        return self._answer.extra_content
 
     @property
     def served_by(self) -> str | None:
@@ -309,6 +315,10 @@ class Arriving:
         enders, self._enders = tuple(self._enders), []  # they hold this reply: let go, and the collector has no work
         for wake in enders:
             wake()
+
+    def when_changed(self, call: Callable[[], None]) -> None:
+        """Calls at each change, and when it has ended, on whichever thread changes it."""
+        self._wakers.append(call)
 
     def when_ended(self, call: Callable[[], None]) -> None:
         """Calls when it has ended, on whichever thread ends it."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from lk_notebook import asking
 from lk_notebook.core import parameters, routing
@@ -19,6 +19,9 @@ from lk_notebook.net import accounts, local
 from lk_notebook.net.given import GIVEN
 from lk_notebook.reply import Reply
 from lk_notebook.tools import Confirm, Offer
+
+if TYPE_CHECKING:
+    from lk_notebook.livekit_llm import LiveKitLLM
 
 #: LiveKit's priorities (header X-LiveKit-Inference-Priority); `low` yields to voice traffic.
 INFERENCE_CLASSES = ("priority", "standard", "low")
@@ -198,6 +201,26 @@ class LLM:
             missing=accounts.half_livekit(self._getenv),
             here=lambda: local.standing(self._getenv),
         )
+
+    def as_livekit(self) -> LiveKitLLM:
+        """This LLM as a `livekit.agents.llm.LLM`, for an AgentSession of your own.
+
+        Example:
+            ```python
+            session = AgentSession(llm=LLM("gpt-5-mini").as_livekit(), vad=None)
+            ```
+
+        Any account, the built-in model and tapes work; our client retries, fails over and counts. Errors arrive as
+        LiveKit's APIStatusError and APIConnectionError, with ours as their cause. It may be used on any loop.
+
+        Raises:
+            ConfigurationError: livekit-agents is not installed; as in a call.
+        """
+        from lk_notebook.extras import needs  # noqa: PLC0415 - with what it guards
+
+        with needs("agents"):
+            from lk_notebook import livekit_llm  # noqa: PLC0415 - takes seconds
+        return livekit_llm.LiveKitLLM(self)
 
     def map(
         self,

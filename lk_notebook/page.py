@@ -145,6 +145,8 @@ class Page:
                 text, thought = step.text, step.reasoning
                 for k, ran in enumerate(step.ran):
                     self._fixed(_BODY + 1 + k + i * _ROUND, _folded(ran))
+                if step.told:
+                    self._fixed(_ROUND - 1 + i * _ROUND, footer.event_html(step.told))
         if refusal := reply.refusal:
             self._fixed(_LAST, _plain(refusal))
 

@@ -38,6 +38,7 @@ class Session:
     aliases: dict[str, Setup] = field(default_factory=dict)
     chats: dict[str, Chat] = field(default_factory=dict)
     votes: list[dict[str, Any]] = field(default_factory=list)  # of blind comparisons: prompt, models, chosen
+    talks: dict[str, Any] = field(default_factory=dict)  # agents' sessions, by the variables that keep them
 
     def use(self, setup: Setup, alias: str | None = None) -> Setup:
         """Makes these words the defaults from here on, or an alias, which changes no default.

@@ -29,6 +29,7 @@ class Offer:
     tools: Mapping[str, Tool] = field(default_factory=dict)
     confirm: Confirm | None = None
     parse: Callable[[str], Any] | None = None
+    take: Callable[[Ran, Any], Any] = lambda _ran, value: value  # what a tool gave -> what the model is told of it
 
 
 async def run(ran: list[Ran], offer: Offer, news: Callable[[], None]) -> list[Message]:
@@ -61,7 +62,7 @@ async def _one(ran: Ran, offer: Offer, news: Callable[[], None]) -> None:
             value = tool.function(*args, **kwargs)
         if inspect.isawaitable(value):
             value = await value
-        ran.result, ran.state = redact(result_text(value)), "done"
+        ran.result, ran.state = redact(result_text(offer.take(ran, value))), "done"
     except KeyboardInterrupt:
         ran.state = "stopped"
         raise Interrupted from None

@@ -14,7 +14,7 @@ from lk_notebook.core.figures import count, dollars, seconds, short
 from lk_notebook.core.text import clean, escape
 from lk_notebook.core.values import Usage
 
-__all__ = ["Facts", "error_html", "fold_html", "fold_tags", "footer_html", "footer_text"]
+__all__ = ["Facts", "error_html", "event_html", "fold_html", "fold_tags", "footer_html", "footer_text"]
 
 State = Literal["live", "waiting", "done", "stopped", "cut", "failed"]
 
@@ -107,6 +107,16 @@ def fold_tags(title: str, *, open: bool = False) -> tuple[str, str]:  # noqa: A0
     fold = f"margin:4px 0 8px;padding-left:8px;border-left:2px solid {_LINE}"
     box = f'<details class="lk-fold" style="{fold}"{" open" if open else ""}>{summary}'
     return f'{box}<div style="{style}">', "</div></details>"
+
+
+def event_html(text: str) -> str:
+    """What happened between two texts, on a line of its own.
+
+    Example:
+        >>> event_html("<b>").count("<b>")
+        0
+    """
+    return f'<div class="lk-event" style="margin:4px 0 8px;color:{_DIM};{_SMALL}">{escape(_name(text))}</div>'
 
 
 def _end(facts: Facts) -> str:

@@ -153,8 +153,11 @@ def check_messages(messages: Iterable[Any]) -> list[Message]:
 
 
 def _content(content: Any) -> Any:
-    """Text alone as one string ("certain providers require it", LiveKit); images before the text."""
-    if not isinstance(content, list):
+    """Text alone as one string ("certain providers require it", LiveKit); images before the text.
+
+    Where a text part says more than its text, as `prompt_cache_breakpoint` does, the parts stay as they are.
+    """
+    if not isinstance(content, list) or any(isinstance(p, Mapping) and p.keys() > {"type", "text"} for p in content):
         return content
     texts = [p["text"] for p in content if isinstance(p, Mapping) and p.get("type") == "text"]
     others = [p for p in content if not (isinstance(p, Mapping) and p.get("type") == "text")]

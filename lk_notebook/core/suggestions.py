@@ -66,6 +66,7 @@ class Known:
     accounts: Sequence[Account] = ()
     account_names: Sequence[str] = ()
     chats: Sequence[str] = ()
+    sessions: Sequence[str] = ()  # of agents, by the variables that hold them
     variables: Sequence[str] = ()
     pictures: Sequence[str] = ()  # variables that hold an image
     functions: Sequence[str] = ()
@@ -286,6 +287,7 @@ def _in_field(line: _Line, name: str, start: str) -> tuple[str, list[Suggestion]
     all_: Mapping[str, tuple[Iterable[str], str]] = {
         "account": ((*(account.name for account in known.accounts), *known.account_names), "account"),
         "chat": (known.chats, "chat"),
+        "keep": (known.sessions, "variable"),
         "output": (known.variables, "variable"),
         "schema": ((*known.types, *([_LIST] if known.types else [])), "class"),
         "alias": (known.aliases, "alias"),

@@ -20,6 +20,7 @@ def load(shell: InteractiveShell) -> None:
     """Registers the magics; loading twice is loading once."""
     from lk_notebook.ledger import LEDGER  # noqa: PLC0415 - no IPython outside IPython
     from lk_notebook.magics.accounts import AccountMagics  # noqa: PLC0415
+    from lk_notebook.magics.agent import AgentMagics  # noqa: PLC0415
     from lk_notebook.magics.cells import Cells  # noqa: PLC0415
     from lk_notebook.magics.chat import ChatMagics  # noqa: PLC0415
     from lk_notebook.magics.compare import CompareMagics  # noqa: PLC0415
@@ -43,6 +44,7 @@ def load(shell: InteractiveShell) -> None:
         RouteMagics(shell, current()),
         UsageMagics(shell, LEDGER),
         ExportMagics(shell, current()),
+        AgentMagics(shell, current()),
     ]
     for each in magics:
         shell.register_magics(each)

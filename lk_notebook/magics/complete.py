@@ -20,6 +20,7 @@ from lk_notebook.core.suggestions import Known, Magic, in_order, suggest
 from lk_notebook.errors import ConfigurationError
 from lk_notebook.magics import line as grammar
 from lk_notebook.magics.accounts import ACCOUNT
+from lk_notebook.magics.agent import AGENT, SESSIONS
 from lk_notebook.magics.chat import CHAT, FORMATS
 from lk_notebook.magics.compare import COMPARE
 from lk_notebook.magics.export import EXPORT
@@ -63,6 +64,8 @@ MAGICS = {
     "%%lkchat": Magic(CHAT, models=1, choices=_FORMATS),
     "%lkchat": Magic(CHAT, models=1, prompt=True, choices=_FORMATS),
     "%%lkcompare": Magic([each for each in COMPARE if each.field != "provider"], models=comparison.MOST),
+    "%%lkagent": Magic(AGENT, models=1),
+    "%lkagent": Magic(SESSIONS),
     "%lkuse": Magic(USE, models=1),
     "%lkroute": Magic(SETUP, models=1),
     "%lkexport": Magic(EXPORT, models=1, words=("python", "node")),
@@ -130,6 +133,7 @@ class Completion:
             accounts=there,
             account_names=accounts.names(),
             chats=list(session.chats),
+            sessions=list(session.talks),
             variables=names.variables,
             pictures=names.pictures,
             functions=names.functions,

@@ -32,7 +32,7 @@ class Words:
 
     def __init__(self, shell: Any) -> None:
         self._names: dict[str, Any] = shell.user_ns
-        self._cell = f"[{shell.displayhook.prompt_count}]"  # IPython 9 counts up before a cell runs, 8 after it
+        self.cell = f"[{shell.displayhook.prompt_count}]"  # IPython 9 counts up before a cell runs, 8 after it
 
     def evaluate(self, source: str) -> Any:
         """The value of an expression."""
@@ -81,7 +81,7 @@ class Words:
             tools=tuple(self._value("-t", name) for name in names if name.strip()),
             schema=None if schema is None else self._value("--schema", schema),
             parse=parse,
-            cell=self._cell,
+            cell=self.cell,
         )
 
     def _value(self, option: str, text: str) -> Any:

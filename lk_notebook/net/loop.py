@@ -63,12 +63,15 @@ def wait(work: Coroutine[Any, Any, T]) -> T:
     return future.result()
 
 
-def at_exit(close: Callable[[], Coroutine[Any, Any, None]]) -> None:
-    """Has `close` run on the loop when the process ends, after whatever runs there was cancelled; a second at most."""
+def at_exit(close: Callable[[], Coroutine[Any, Any, None]], *, cancel: bool = True) -> None:
+    """Has `close` run on the loop when the process ends, a second at most; what is given last runs first.
+
+    Whatever runs there is cancelled before, unless `cancel` is false.
+    """
     pid = os.getpid()
 
     async def quietly() -> None:
-        running = asyncio.all_tasks() - {asyncio.current_task()}
+        running = asyncio.all_tasks() - {asyncio.current_task()} if cancel else set()
         for task in running:
             task.cancel()
         await asyncio.gather(*running, return_exceptions=True)

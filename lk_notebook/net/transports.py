@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import itertools
 import json
 import re
 from collections.abc import AsyncIterator, Callable, Iterator
@@ -16,6 +17,7 @@ from lk_notebook.errors import ConfigurationError
 from lk_notebook.net import local
 from lk_notebook.net.given import GIVEN
 
+_CALLS = itertools.count(1)  # each call of a conversation has an id of its own
 _HEADERS = {"content-type": "text/event-stream"}
 
 
@@ -44,7 +46,7 @@ class _Words(httpx.AsyncByteStream):
             name, arguments = self._script.call
             call = {
                 "index": 0,
-                "id": "call_demo",
+                "id": f"call_demo{next(_CALLS)}",
                 "type": "function",
                 "function": {"name": name, "arguments": arguments},
             }

@@ -1,0 +1,148 @@
+"""One turn of an agent's session as one Reply: its requests, tools and hand-offs, in their order."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import fields
+from typing import Any
+
+from lk_notebook.arriving import ENDED, Ran, State, Step
+from lk_notebook.core.routing import Route
+from lk_notebook.core.values import Call, ToolCall, Usage, redact
+from lk_notebook.errors import LkError
+from lk_notebook.reply import Reply
+
+
+class Turn(Reply):
+    """What a user's message brought: it is drawn, stopped and awaited as any reply is.
+
+    Attributes beside those of a Reply: `requests` are the replies it is made of, `result` is LiveKit's RunResult, with
+    `events` and `expect`; None until the turn has ended by itself.
+    """
+
+    def __init__(self, route: Route, prompt: str) -> None:
+        super().__init__(Call(route.model, [{"role": "user", "content": prompt}], route.provider), route.accounts)
+        self.requests: list[Reply] = []
+        self.result: Any = None
+        self._ran: dict[str, Ran] = {}  # by the id of the call
+
+    # What is known of it: of all its requests -----------------------------------------------------------------
+
+    @property
+    def usage(self) -> Usage | None:
+        """The tokens of all requests."""
+        told = [each.usage for each in self.requests if each.usage is not None]
+        return Usage(*(sum(getattr(one, each.name) for one in told) for each in fields(Usage))) if told else None
+
+    @property
+    def cost(self) -> float | None:
+        """US dollars of all requests, None where one of them has no known price."""
+        costs = [each.cost for each in self.requests if each.usage is not None]
+        known = [cost for cost in costs if cost is not None]
+        return sum(known) if known and len(known) == len(costs) else None
+
+    @property
+    def ttft(self) -> float | None:
+        """Seconds from sending to the first output, of the first request."""
+        return self.requests[0].ttft if self.requests else None
+
+    @property
+    def tokens_per_second(self) -> float | None:
+        """Completion tokens per second, where the turn is one request."""
+        return self.requests[0].tokens_per_second if len(self.requests) == 1 else None
+
+    @property
+    def tool_calls(self) -> list[ToolCall]:
+        """The calls of all requests."""
+        return [call for each in self.requests for call in each.tool_calls]
+
+    @property
+    def finish_reason(self) -> str | None:
+        """Why the last response ended."""
+        return self.requests[-1].finish_reason if self.requests else None
+
+    @property
+    def response_id(self) -> str | None:
+        """The provider's id of the last response."""
+        return self.requests[-1].response_id if self.requests else None
+
+    @property
+    def served_by(self) -> str | None:
+        """Which deployment gave the last response, where the gateway says so."""
+        return self.requests[-1].served_by if self.requests else None
+
+    # How it comes: on the background loop ---------------------------------------------------------------------
+
+    def hears(self, reply: Reply) -> None:
+        """A request has begun: what comes of it is seen here."""
+        if self.size > (self.steps[-1].text if self.steps else 0):
+            self.steps.append(self._step())  # a text of its own
+        self.requests.append(reply)
+        reply.when_changed(self._follows(reply))
+
+    def ran(self, call_id: str, name: str, arguments: str) -> Ran:
+        """The tool call of this id; a model of somebody else's may have asked for one that no request here told of."""
+        if call_id not in self._ran:
+            last = self.steps[-1].ran if self.steps else []
+            taken = [id(each) for each in self._ran.values()]
+            here = [each for each in last if id(each) not in taken and each.call.name == name]
+            if not here:  # some providers give no ids: there the name decides
+                self.steps.append(self._step([Ran(ToolCall(call_id, name, arguments))]))
+            self._ran[call_id] = here[0] if here else self.steps[-1].ran[0]
+        return self._ran[call_id]
+
+    def called(self, ran: Ran) -> Sequence[Ran]:
+        """The calls of the round that this one belongs to."""
+        return next(step.ran for step in self.steps if any(each is ran for each in step.ran))
+
+    def tells(self, what: str) -> None:
+        """Something happened that is no text of the model."""
+        self.steps.append(self._step(told=what))
+        self.notify()
+
+    def says(self, text: str) -> None:
+        """A text that no request here brought: the agent was told to say it, or asks a model of its own."""
+        if not any(each.text.strip().startswith(text.strip()) for each in self.requests):
+            if self.size > (self.steps[-1].text if self.steps else 0):
+                self.steps.append(self._step())
+            self._add("text", text)
+            self.state = "streaming"
+            self.notify()
+
+    def end(self, state: State, error: LkError | None = None) -> None:
+        """It has ended so; calls that still run were stopped."""
+        for ran in (each for step in self.steps for each in step.ran):
+            ran.state = "stopped" if ran.state == "running" else ran.state
+        super().end(state, error)
+
+    def _follows(self, reply: Reply) -> Callable[[], None]:
+        text = thought = 0
+        ended = False
+
+        def look() -> None:
+            nonlocal text, thought, ended
+            if self.state in ENDED or ended:
+                return
+            self.account, self.provider, self.model = reply.account, reply.provider, reply.model
+            self.retrying, self.messages = reply.retrying, reply.messages
+            self.notes += [note for note in reply.notes if note not in self.notes]
+            for kind, new in (("text", reply.piece(text)), ("reasoning", reply.thought(thought))):
+                if new:
+                    self._add(kind, new)
+                    self.state = "streaming"
+            text, thought = reply.size, len(reply.reasoning)
+            if reply.state in ENDED:
+                ended = True
+                self._release()
+                self.attempts += reply.attempts
+                if reply.state == "done" and reply.tool_calls:
+                    ran = [Ran(call) for call in reply.tool_calls]
+                    self._ran |= {each.call.id: each for each in ran if each.call.id}
+                    self.steps.append(self._step(ran))
+            self.notify()
+
+        return look
+
+    def _step(self, ran: list[Ran] | None = None, told: str = "") -> Step:
+        self._release()
+        return Step(self.size, len(self.reasoning), ran or [], redact(told))
