@@ -20,6 +20,7 @@ from lk_notebook.livekit_llm import HEARER, LiveKitLLM
 from lk_notebook.page import facts
 from lk_notebook.reply import ENDED
 from lk_notebook.session import llm
+from lk_notebook.sight import Whole
 from lk_notebook.turn import Turn
 
 #: What `-o` keeps of each expectation; `met` is None where nobody could say.
@@ -37,7 +38,7 @@ class Verdict:
     found: str
 
 
-class Evaluation:
+class Evaluation(Whole):
     """What is seen of it, for `show.watch`, and its run.
 
     Raises:
@@ -51,7 +52,7 @@ class Evaluation:
         self._turns: list[Turn] = []
         self._verdicts: list[list[Verdict]] = []
         self._whole = Turn(self._talk.model.route, exchanges[0].user)  # all turns, for the footer and to be stopped by
-        self.replies = (self._whole,)
+        self.replies = [self._whole]
         self._seen: tuple[object, ...] = ()
 
     def start(self) -> Evaluation:
