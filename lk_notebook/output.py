@@ -144,8 +144,7 @@ class Output:
         elif what in ("retry", "continue") and 0 <= c < len(there) and (before := there[c]) is not None:
             self._apart(lambda: self._again(c, before, what))
         elif what in ("sent", "copy") and 0 <= c < len(there) and (reply := there[c]) is not None:
-            said: Message = {"all": reply.what_was_sent()} if what == "sent" else {"md": plain_text(reply)}
-            self._view.tell([{"t": "heard", "at": what, "c": c, **said}])
+            self._view.tell([{"t": "heard", "at": what, "c": c, **_said(what, reply)}])
 
     def _apart(self, work: Any) -> None:
         """In a thread of its own, in the context of the cell."""
@@ -181,6 +180,15 @@ class Output:
                 if time.monotonic() >= due:
                     due = self.draw()
         self.seal()
+
+
+def _said(what: str, reply: Reply) -> Message:
+    """What a button wants to know of a reply."""
+    if what == "copy":
+        return {"md": plain_text(reply)}
+    from lk_notebook.sent import what_was_sent  # noqa: PLC0415 - only who looks
+
+    return {"all": what_was_sent(reply)}
 
 
 def _front_end_may_show() -> bool:

@@ -95,18 +95,6 @@ class Reply(Arriving):
             self._tick(self._over, min(TICK, left))
         return self
 
-    def what_was_sent(self) -> list[tuple[str, str]]:
-        """The last request in several spellings, each with its name; keys are named, never shown."""
-        if self.request is None:
-            return []
-        from lk_notebook.core import sent  # noqa: PLC0415 - only who looks
-
-        account, prepared = self.request
-        return [
-            ("JSON", sent.as_json(prepared.body)),
-            ("curl", sent.as_curl(prepared.url, prepared.headers, prepared.body, account)),
-        ]
-
     def stop(self) -> None:
         """Ends it now: the connection is closed, what had arrived stays."""
         if (work := self._work) is not None:

@@ -227,7 +227,7 @@ function buttons(model, send) {
     };
     const made = acts
       .filter((act) => act !== "stop" || kernel)
-      .map((act) => button(LABELS[act], does[act] ?? ((b) => ((b.disabled = true), send({ t: act, c }))), `lk-${act}`));
+      .map((act) => button(LABELS[act], does[act] ?? ((b) => ((b.disabled = true), send({ t: act, c }))), `lk-do-${act}`));
     if (!made.length) return;
     const bar = element("span", { className: "lk-bar" }, made);
     (foot.querySelector(".lk-footer") ?? foot).prepend(bar);
@@ -261,7 +261,7 @@ function inline(model, el, bar) {
   const replies = new Map();
   /** @type {Set<number>} */
   const live = new Set();
-  const all = button("Stop all", (b) => ((b.disabled = true), bar.stop(-1)), "lk-stop");
+  const all = button("Stop all", (b) => ((b.disabled = true), bar.stop(-1)), "lk-do-stop");
   el.classList.add("lk-view", "jp-RenderedHTMLCommon", "jp-RenderedHTML");
   return (/** @type {Message} */ message) => {
     if (message.t === "frame") {
