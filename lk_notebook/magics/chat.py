@@ -117,8 +117,15 @@ class ChatMagics(Magics):
         return reply
 
     def _keep(self, reply: Reply, output: str) -> Reply:
-        """The variable holds the reply, and the one that comes when it is asked for once more."""
+        """The variable holds the reply, and the one that comes when it is asked for once more or gone on with."""
         self._names[output] = reply
+        if (remember := reply.remember) is not None:
+
+            def replaced(whole: Reply) -> None:
+                remember(whole)
+                self._names[output] = whole
+
+            reply.remember = replaced
         if (anew := reply.anew) is not None:
             reply.anew = lambda: self._keep(anew(), output)
         return reply
