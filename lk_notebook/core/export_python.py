@@ -34,7 +34,7 @@ _ADDED = frozenset({
 _INFERENCE = _Class("inference.LLM", frozenset(CHAT_COMPLETIONS) - frozenset(export.EXTRAS))
 _OPENAI = _Class(
     "openai.LLM",
-    _COMMON | {"store", "metadata", "max_completion_tokens", "service_tier", "verbosity", "prompt_cache_retention",
+    _COMMON | {"metadata", "max_completion_tokens", "service_tier", "verbosity", "prompt_cache_retention",
                "prompt_cache_options"},
     adds_effort=_ADDED,
 )  # fmt: skip

@@ -171,8 +171,8 @@ class _Gathered:
         elif (literal := _literal(value)) is not None:
             self._definitions[name] = f"{name} = {literal}"
         else:
-            kind = type(value).__qualname__
-            self._definitions[name] = comment(f"{name}: a {kind} of the notebook, to be made here", PYTHON)
+            told = f"{name}: to be made here; in the notebook it is of type {type(value).__qualname__}"
+            self._definitions[name] = comment(told, PYTHON)
 
 
 def _submodules(name: str, module: ModuleType, source: str) -> Iterator[str]:
