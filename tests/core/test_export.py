@@ -44,7 +44,8 @@ def told(text: str) -> tuple[str, dict[str, Any]]:
     assert isinstance(made, ast.Return)
     assert isinstance(made.value, ast.Call)
     known = {each.arg: ast.literal_eval(each.value) for each in made.value.keywords if not _is_key(each.value)}
-    known |= {"model": ast.literal_eval(argument) for argument in made.value.args}
+    for argument in made.value.args:  # the id alone
+        known["model"] = ast.literal_eval(argument)
     (value,) = (n.value for n in tree.body if isinstance(n, ast.Assign) and n.targets[0].id == "instructions")
     return ast.literal_eval(value), known
 
@@ -187,7 +188,7 @@ def test_a_plugin_that_cannot_carry_a_field_is_left_for_one_that_can():
 
 @pytest.mark.parametrize("account", [LIVEKIT, OPENAI])
 def test_speech_is_added_in_livekits_own_words(account):
-    """stt, tts, vad and turn detection, each with a word on what it is for; without --voice a line says what is left."""
+    """stt, tts, vad and turn detection, each with a word on what it is for; without --voice a line says what lacks."""
     python, node = (each.program(plan(account=account, voice=True)) for each in (export_python, export_node))
 
     for part in ('stt="deepgram/nova-3:multi",', 'tts="cartesia/sonic-3",', 'vad=inference.VAD(model="silero"),',
@@ -227,8 +228,8 @@ def test_a_tool_in_node_is_a_stub_that_says_so():
     }
     text = export_node.program(plan(tools=[Tool("f", schema, "def f(a): ...")]))
 
-    for part in ('name: "f",', 'description: "*/ do",', 'a: { type: "string" }', 'new ToolError("f is not written yet: "',
-                 "new Agent({ instructions, tools })"):  # fmt: skip
+    for part in ('name: "f",', 'description: "*/ do",', 'a: { type: "string" }', "new Agent({ instructions, tools })",
+                 'new ToolError("f is not written yet: "'):  # fmt: skip
         assert part in text
 
 

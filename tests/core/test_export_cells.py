@@ -114,7 +114,7 @@ def player():
 PARAMETERS = st.dictionaries(NAMES.map(lambda name: f"{name}_of_mine"), VALUES, max_size=3)
 
 
-@settings(deadline=None)  # the first of them imports
+@settings(deadline=None, max_examples=40)  # each asks twice over HTTP; the first imports
 @given(WORDS.filter(str.strip), PARAMETERS, st.none() | TEXTS, TEXTS.filter(str.strip))
 def test_python_that_was_copied_asks_the_same(player, model, extra_kwargs, system, prompt):
     """Address, body and headers of its request are those of the setup's."""

@@ -42,7 +42,7 @@ def program(*functions: Callable[..., Any], reserved: tuple[str, ...] = ()) -> s
 
 def ran(text: str, call: str) -> Any:
     """The value of a call in a fresh place that has nothing but the text."""
-    names: dict[str, Any] = {"function_tool": lambda function: function}
+    names: dict[str, Any] = dict.fromkeys(("function_tool", "threaded"), lambda function: function)
     exec(compile(text, "<program>", "exec"), names)
     return eval(call, names)
 
@@ -50,18 +50,20 @@ def ran(text: str, call: str) -> Any:
 def test_a_function_is_copied_as_it_was_typed(notebook):
     """Comments and all, marked for LiveKit; our own mark goes."""
     names = notebook(
-        "from lk_notebook import tool as mark\n\n@mark(confirm=True)\ndef add(a: int, b: int = 1) -> int:\n    '''Adds.'''\n    return a + b  # as ever\n"
+        "from lk_notebook import tool as mark\n\n@mark(confirm=True)\n"
+        "def add(a: int, b: int = 1) -> int:\n    '''Adds.'''\n    return a + b  # as ever\n"
     )
 
     assert program(names["add"]) == (
-        "@function_tool\ndef add(a: int, b: int = 1) -> int:\n    '''Adds.'''\n    return a + b  # as ever"
+        "@function_tool\n@threaded\ndef add(a: int, b: int = 1) -> int:\n    '''Adds.'''\n    return a + b  # as ever"
     )
 
 
 def test_what_a_function_uses_comes_along(notebook):
     """Modules by their names, imported functions, helpers with their own, classes, constants; in the order of need."""
     names = notebook(
-        "import math\nimport urllib.request\nimport json as j\nfrom functools import reduce\nfrom typing import Literal\n"
+        "import math\nimport urllib.request\nimport json as j\n"
+        "from functools import reduce\nfrom typing import Literal\n"
         "from dataclasses import dataclass\nRATE = 1.5\nLIST = [1, 2]\n"
         "@dataclass\nclass Point:\n    x: float = RATE\n"
         "def helper(n: int) -> float:\n    return math.sqrt(n) * RATE + len(LIST)\n"
@@ -82,7 +84,7 @@ def test_names_of_the_function_itself_are_not_taken_for_the_notebooks(notebook):
         "a = b = c = d = object()\ndef f(a: int) -> int:\n    b = a\n    return sum(c for c in [b.real, a])\n"
     )
 
-    assert program(names["f"]).startswith("@function_tool\ndef f(")
+    assert program(names["f"]).startswith("@function_tool\n@threaded\ndef f(")
 
 
 def test_helpers_that_call_each_other_are_copied_once(notebook):
@@ -129,6 +131,28 @@ def test_a_function_within_a_function_brings_what_it_closes_over(notebook):
     names = notebook("def make(n):\n    def f(a: int) -> int:\n        return a * n\n    return f\nf = make(3)\n")
 
     assert ran(program(names["f"]), "f(2)") == 6
+
+
+def test_what_is_not_async_is_awaited_in_a_thread(notebook):
+    """LiveKit awaits every tool; an async one stays as it is."""
+    names = notebook("async def a(n: int) -> int:\n    return n\ndef b(n: int) -> int:\n    return n\n")
+
+    assert program(names["a"]).startswith("@function_tool\nasync def a(")
+    assert program(names["b"]).startswith("@function_tool\n@threaded\ndef b(")
+
+
+def test_a_tool_that_is_called_as_before_is_refused_unless_it_is_async(notebook):
+    """In the program its value must be awaited: the caller would get none."""
+    names = notebook(
+        "def one(n: int) -> int:\n    return 0 if n < 0 else one(-n)\ndef two(n: int) -> int:\n    return one(n)\n"
+        "async def three(n: int) -> int:\n    return n\nasync def four(n: int) -> int:\n    return await three(n)\n"
+    )
+
+    for tools in ((names["one"],), (names["two"], names["one"])):
+        with pytest.raises(ConfigurationError, match="one is a tool, and the notebook's own code calls it"):
+            program(*tools)
+    assert program(names["three"], names["four"]).count("async def three") == 1
+    assert program(names["two"]).count("def one") == 1
 
 
 def test_annotations_that_are_texts_count(notebook):

@@ -121,7 +121,7 @@ def test_a_reply_is_exported_as_it_was_asked(shell, play):
 
     assert "model='openai/gpt-4.1-mini', provider='azure'" in made(notebook.next_cell)
     assert 'instructions = "Be terse."' in notebook.next_cell
-    assert "@function_tool\ndef look_up(city: str) -> str:" in notebook.next_cell
+    assert "@function_tool\n@threaded\ndef look_up(city: str) -> str:" in notebook.next_cell
     assert "tools=[look_up]" in notebook.next_cell
 
 
