@@ -155,7 +155,7 @@ class _Gathered:
         for name in threaded:
             if name in self._used:
                 raise ConfigurationError(
-                    f"{name} is a tool, and the notebook's own code calls it: in the program its value must be awaited.",
+                    f"{name} is a tool, and the notebook's own code calls it: in the program it must be awaited.",
                     f"Make it async, or let both call a third function that does what {name} does.",
                 )
 
