@@ -79,6 +79,7 @@ class Turn(Reply):
         if self.size > (self.steps[-1].text if self.steps else 0):
             self.steps.append(self._step())  # a text of its own
         self.requests.append(reply)
+        self.call, self.accounts, self.asked = reply.call, reply.accounts, reply.asked
         reply.when_changed(self._follows(reply))
 
     def ran(self, call_id: str, name: str, arguments: str) -> Ran:
