@@ -255,7 +255,7 @@ class Arriving:
         if self.state in ENDED:
             return
         self._answer = answer
-        if answer.replayed is not None and self.replayed is None:
+        if answer.replayed is not None and answer.replayed is not self.replayed:
             self._plays(answer.replayed)
         for kind, piece in pieces:
             self._add(kind, piece)

@@ -128,16 +128,14 @@ class Replay:
         return found if found or not (setup.model or setup.provider) else [_account(_LIVEKIT)]
 
     def _lacks(self, wanted: Wanted) -> ReplayError:
-        what = f"{self.tape.name} has no answer to “{_shown(_prompt(wanted.request))}” ({wanted.model})."
+        what = f"{self.tape.name} has no answer to “{_shown(prompt_of(wanted.request))}” ({wanted.model})."
         nearest = self._nearest(wanted)
         if nearest is None:
             return ReplayError(
                 f"{self.tape.name} is empty: it has no answer to anything.", "Record it: %lkrecord FILE."
             )
-        told = "; ".join(_differences(nearest, wanted))
-        return ReplayError(
-            what, f"Nearest on it: “{_shown(_prompt(nearest.request))}” ({nearest.model}). Differs: {told}."
-        )
+        told = "Differs: " + "; ".join(_differences(nearest, wanted))
+        return ReplayError(what, f"Nearest on it: “{_shown(prompt_of(nearest.request))}” ({nearest.model}). {told}.")
 
     def _nearest(self, wanted: Wanted) -> Take | None:
         """The call whose prompt has most words in common, and of those the one that differs least otherwise."""
@@ -167,7 +165,7 @@ def _differences(take: Take, wanted: Wanted) -> Iterator[str]:
         yield f"model: {take.model} there"
     if misfit := _misfit(take, wanted):
         yield misfit
-    if _prompt(there) != _prompt(here):
+    if prompt_of(there) != prompt_of(here):
         yield "the prompt differs"
     yield from _in_history(there.get("messages") or [], here.get("messages") or [])
     for name in sorted({*there, *here} - {"messages"}):
@@ -204,14 +202,14 @@ def _pictures(message: Mapping[str, Any]) -> list[Any]:
     return [part for part in content if part.get("type") != "text"] if isinstance(content, list) else []
 
 
-def _prompt(request: Mapping[str, Any]) -> str:
+def prompt_of(request: Mapping[str, Any]) -> str:
     """The last thing the user said; of a request that is no question, its path."""
     return text_of(_last(request.get("messages") or [])) or str(request.get("path", ""))
 
 
 def _words(request: Mapping[str, Any]) -> frozenset[str]:
     """A prompt's words: thousands of rows may miss, so each look must be quick."""
-    return frozenset(_prompt(request)[:_COMPARED].casefold().split())
+    return frozenset(prompt_of(request)[:_COMPARED].casefold().split())
 
 
 def _value(request: Mapping[str, Any], name: str) -> str:

@@ -141,10 +141,9 @@ def _edits(whole: str) -> list[tuple[int, int, str]]:
     if edits or any(event.changed for event in events):
         for event in events:  # the bytes beside a token's text spell it out once more
             event.changed |= _without_bytes(event.value)
-    for event in events:
-        struck_names = strike_all(event.value)
-        if event.changed or struck_names != event.value:
-            edits.append((event.start, event.end, json.dumps(struck_names, ensure_ascii=False)))
+    told = {name for event in events for name in _names(event.value) if strike(name) != name}
+    changed = [event for event in events if event.changed or not told.isdisjoint(_names(event.value))]
+    edits += [(event.start, event.end, json.dumps(strike_all(event.value), ensure_ascii=False)) for event in changed]
     return sorted(edits)
 
 
@@ -165,6 +164,15 @@ def _leaves(value: Any, path: Path) -> Iterator[tuple[Path, Any, Any]]:
             yield (*path, here), value, name
         elif isinstance(each, (dict, list)):
             yield from _leaves(each, (*path, here))
+
+
+def _names(value: Any) -> Iterator[str]:
+    """The names of all fields in a value."""
+    for each in value.values() if isinstance(value, dict) else value:
+        if isinstance(each, (dict, list)):
+            yield from _names(each)
+    if isinstance(value, dict):
+        yield from value
 
 
 def _without_bytes(value: Any) -> bool:

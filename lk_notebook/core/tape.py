@@ -7,6 +7,7 @@ hash of its model, messages and parameters; who was asked stands beside it, so t
 from __future__ import annotations
 
 import base64
+import functools
 import hashlib
 import json
 import re
@@ -210,15 +211,13 @@ def first_fault(error: ValueError) -> str:
 
 def schema() -> dict[str, Any]:
     """The JSON schema of a line, made from the classes that read it; core/tape.schema.json holds it."""
-    from pydantic import TypeAdapter  # noqa: PLC0415 - as below
-
-    whole = TypeAdapter[Any](Head | Take).json_schema()
+    whole = _adapter(Head | Take).json_schema()
     told = {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "title": "A line of a tape of lk_notebook",
         "description": "The first line is a Head, each further one a Take: a recorded call.",
     }
-    return told | whole
+    return {**told, **whole}
 
 
 def _read(kind: Any, text: str) -> Any:
@@ -227,11 +226,16 @@ def _read(kind: Any, text: str) -> Any:
     Raises:
         ValueError: it is none.
     """
+    if "\\ud" in text:  # the strict parser takes no lone surrogates
+        return _adapter(kind).validate_python(json.loads(text))
+    return _adapter(kind).validate_json(text, strict=True)
+
+
+@functools.cache
+def _adapter(kind: Any) -> Any:
     from pydantic import TypeAdapter  # noqa: PLC0415 - only who reads a tape needs it
 
-    if "\\ud" in text:  # the strict parser takes no lone surrogates
-        return TypeAdapter(kind).validate_python(json.loads(text))
-    return TypeAdapter(kind).validate_json(text, strict=True)
+    return TypeAdapter(kind)
 
 
 def _plain(value: Any) -> Any:

@@ -5,12 +5,11 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator, Sequence
-from typing import Any
 
 from lk_notebook.core import scrubbing, tape
-from lk_notebook.core.chats import text_of
 from lk_notebook.core.figures import count, seconds
 from lk_notebook.core.grid import UNKNOWN, Cell, Grid
+from lk_notebook.core.replaying import prompt_of
 from lk_notebook.core.stream import Decoder
 from lk_notebook.core.tape import Head, Take, Tape
 from lk_notebook.errors import ConfigurationError, one_line
@@ -97,13 +96,10 @@ def _secrets(texts: Sequence[str]) -> Iterator[str]:
 
 
 def _row(take: Take) -> Iterator[str]:
-    prompt: dict[str, Any] = next(
-        (m for m in reversed(take.request.get("messages") or []) if m.get("role") == "user"), {}
-    )
     yield take.at.replace("T", " ").removesuffix("Z")
     yield take.model or UNKNOWN
     yield " · ".join(dict.fromkeys(filter(None, (take.provider, take.account.name))))
-    yield one_line(text_of(prompt) or str(take.request.get("path", "")), _SHOWN)
+    yield one_line(prompt_of(take.request), _SHOWN)
     yield one_line(_answer(take), _SHOWN)
     yield seconds(take.pieces[0][0]) if take.pieces else UNKNOWN
     yield f"{take.end} after {seconds(take.seconds)}"

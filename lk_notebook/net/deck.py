@@ -40,7 +40,11 @@ class Recorder:
 
     def keep(self, made: Callable[[], Take]) -> None:
         """Has a call written, soon."""
-        writing = self._thread.submit(self._keep, made)
+        try:
+            writing = self._thread.submit(self._keep, made)
+        except RuntimeError:  # the process ends, or the recording has ended without this call
+            self._keep(made)
+            return
         self._writing.add(writing)
         writing.add_done_callback(self._writing.discard)
 
