@@ -110,6 +110,8 @@ class Replay:
 
     def account(self, name: str) -> Account:
         """The account of this name, as it was recorded; of any other name too, so that what it lacks is told."""
+        if name == local.LOCAL.name:
+            return local.LOCAL
         found = next((take.account for take in self.tape.takes if take.account.name == name), None)
         return _account(found or Asked(name, name if name in _VENDORS else "url", _NOWHERE))
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from lk_notebook.core import tape
+from lk_notebook.core import local, tape
 from lk_notebook.core.replaying import ANYBODY, Replay, Wanted
 from lk_notebook.core.tape import Asked, Head, Take, Tape
 from lk_notebook.core.values import Account, Secret, Setup
@@ -154,6 +154,19 @@ def test_the_accounts_of_the_recording_decide_as_they_did():
     assert account_of(replay(take(account=GROQ)), Setup("gpt-oss-120b")) == ("openai/gpt-oss-120b", "groq")
     assert account_of(replay(take(account=GROQ)), Setup())[1] == "groq"
     assert account_of(replay(take(account=DEMO, model="lk/demo")), Setup()) == ("lk/demo", "demo")
+
+
+def test_the_local_model_answers_from_the_tape():
+    """Though this machine may not have it; what it is sent is what it was sent."""
+    asked_here = take(model=local.MODEL, account=Asked("local", "local", local.LOCAL.url))
+    there = (local.MODEL, "local")
+
+    assert account_of(replay(asked_here), Setup()) == there
+    assert account_of(replay(asked_here, take()), Setup()) == ("openai/gpt-4.1-mini", "livekit")
+    assert account_of(replay(asked_here, take()), Setup("smollm2-135m")) == there
+    assert account_of(replay(take()), Setup(local.MODEL)) == there
+    assert account_of(replay(asked_here), Setup(), replay(asked_here).account("local")) == there
+    assert replay(asked_here).route(Setup(), None).accounts[0].defaults == local.LOCAL.defaults
 
 
 def test_a_model_that_nobody_on_the_tape_serves_is_a_miss_and_no_missing_account():
