@@ -16,6 +16,7 @@ from lk_notebook.desk import desk
 from lk_notebook.errors import ConfigurationError, PromptError
 from lk_notebook.ledger import LEDGER, enter
 from lk_notebook.net import accounts, local
+from lk_notebook.net.deck import DECK
 from lk_notebook.net.given import GIVEN
 from lk_notebook.reply import Reply
 from lk_notebook.tools import Confirm, Offer
@@ -177,7 +178,8 @@ class LLM:
         messages, notes = with_images(messages, carried.images, route.model)
         offer, wire_tools, response_format = carried.offer()
         call = Call(route.model, messages, route.provider, self.inference_class, extra, wire_tools, response_format)
-        LEDGER.check()
+        if DECK.replay is None:  # a tape costs nothing
+            LEDGER.check()
         desk.at_home()
         reply = Reply(call, route.accounts, (*route.notes, *notes))
         reply.offered = tuple(carried.tools)
@@ -194,6 +196,8 @@ class LLM:
         Raises:
             ConfigurationError: no account, an unknown model.
         """
+        if (replay := DECK.replay) is not None:
+            return replay.route(self.setup, self._named)
         return routing.route(
             self.setup,
             [] if self._named else accounts.accounts(self._getenv),
@@ -290,7 +294,14 @@ class LLM:
                     f"Give {lacking}=, or name another account: account=, base_url=.",
                 )
             return found
-        return None if name is None else accounts.named(name, self._getenv, key=api_key)
+        if name is None:
+            return None
+        try:
+            return accounts.named(name, self._getenv, key=api_key)
+        except ConfigurationError:
+            if (replay := DECK.replay) is None:
+                raise
+            return replay.account(name)  # nobody has to have the account that was recorded
 
 
 def _word(value: str | None) -> str | None:

@@ -19,7 +19,7 @@ _PAIR = re.compile(r"([^\W\d]\w*)=(?!=)(.*)", re.DOTALL)
 #: LiveKit says it serves these no longer; an account of one's own may.
 _GONE = ("retired", "removed")
 _PICTURES = (".png", ".jpg", ".jpeg", ".webp", ".gif", ".bmp", ".tif", ".tiff", ".heic", ".avif", ".svg")
-_ENDINGS = {"file": (".json",), "program": (".py", ".mjs", ".ts")}
+_ENDINGS = {"file": (".json",), "program": (".py", ".mjs", ".ts"), "tape": (".jsonl",)}
 _LIST = "list["
 
 
@@ -52,6 +52,7 @@ class Magic:
     prompt: bool = False  # from the first other word on, the line is a prompt
     words: Sequence[str] = ()  # the first word is one of these; models, if any, come behind it
     again: bool = False  # and so is each further one
+    first: str = ""  # in place of models: the first word is a value of this field
     then: Mapping[str, Sequence[str]] = field(default_factory=dict)  # first word -> what the further ones are: fields
     choices: Mapping[str, Sequence[str]] = field(default_factory=dict)  # field of an option -> its values
 
@@ -208,6 +209,8 @@ def _words(line: _Line, last: str) -> list[Suggestion]:
     magic, at = line.magic, len(line.words)
     if magic.models and not line.lacks_word:
         return [] if line.is_full else [*_starting(last, line.known.aliases, "alias"), *_models(line, last)]
+    if not at and magic.first:
+        return _in_field(line, magic.first, last)[1]
     if not at or magic.again:
         return _starting(last, (word for word in magic.words if word not in line.words), "word")
     fields = magic.then.get(line.words[0], ())

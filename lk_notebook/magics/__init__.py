@@ -29,6 +29,7 @@ def load(shell: InteractiveShell) -> None:
     from lk_notebook.magics.models import ModelsMagics  # noqa: PLC0415
     from lk_notebook.magics.route import RouteMagics  # noqa: PLC0415
     from lk_notebook.magics.settings import SettingsMagics  # noqa: PLC0415
+    from lk_notebook.magics.tape import TapeMagics  # noqa: PLC0415
     from lk_notebook.magics.usage import UsageMagics  # noqa: PLC0415
     from lk_notebook.session import current  # noqa: PLC0415
 
@@ -45,6 +46,7 @@ def load(shell: InteractiveShell) -> None:
         UsageMagics(shell, LEDGER),
         ExportMagics(shell, current()),
         AgentMagics(shell, current()),
+        TapeMagics(shell),
     ]
     for each in magics:
         shell.register_magics(each)
