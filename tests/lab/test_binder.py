@@ -101,7 +101,7 @@ def visit(launch, notebook):
     shutil.copy(ROOT / START, launch.work / START)
     opened, asked = notebook(launch, START), set()
     opened.page.on("request", lambda request: asked.add(urlsplit(request.url).hostname))
-    assert opened.run_all(240)
+    assert opened.run_all(400)
     return opened, asked - {None}  # None: data: and blob:
 
 
