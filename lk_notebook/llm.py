@@ -69,7 +69,8 @@ class LLM:
     Args:
         model: the id; without one the default of the account. The part after its slash is enough where it is unique.
         provider: who runs it; left out, the best available one is picked.
-        account: `livekit`, `openai`, `azure`, `groq`, `baseten`, `cerebras`, or the URL of an OpenAI-compatible API.
+        account: `livekit`, `openai`, `azure`, `groq`, `baseten`, `cerebras`, `local`, or the URL of an
+            OpenAI-compatible API.
         base_url: such a URL; with `api_secret`, the URL of a LiveKit Inference gateway.
         api_key: stands in for the environment's.
         api_secret: LiveKit's secret.
