@@ -104,6 +104,11 @@ class ChatPanel(View):
             self._talk.stop()
         super().close()  # type: ignore[no-untyped-call]
 
+    @property
+    def account(self) -> str | None:
+        """The account that is asked, where one was named."""
+        return self._llm.setup.account
+
     # What the traits hold ------------------------------------------------------------------------------------------
 
     @traitlets.validate("model")
@@ -154,7 +159,7 @@ class ChatPanel(View):
 
     @property
     def _words(self) -> Setup:
-        return Setup(self.model, self.provider, self._llm.setup.account, self.extra_kwargs, self.system)
+        return Setup(self.model, self.provider, self.account, self.extra_kwargs, self.system)
 
     # What the view is told, and asks for ---------------------------------------------------------------------------
 
@@ -196,13 +201,12 @@ class ChatPanel(View):
         assert talk is not None  # noqa: S101 - as above
         if talk.running is not None:
             raise ConfigurationError("A reply is still coming.", "Stop it, or wait for its end.")
-        model = told.model_of(self._llm, words)
-        fit, left_out = form.fitting(model, words.extra_kwargs, tools=bool(self._tools))
-        llm = told.asking(self._llm, Setup(words.model, words.provider, words.account, fit))
+        fit, left_out = told.fitting(self._llm, words, tools=bool(self._tools))
+        llm = told.asking(self._llm, fit)
         message: Message = {"role": "user", "content": asked} if isinstance(asked, str) else dict(asked)
         reply = talk.ask(llm, self.system, message, self._tools, len(talk.entries) if at is None else at)
         for name in left_out:
-            reply.on_note(f"{name} was left out: {model} does not take it.")
+            reply.on_note(f"{name} was left out: {reply.model} does not take it.")
         return reply
 
     def _kept(self) -> dict[str, str]:
@@ -271,8 +275,14 @@ def _answered(panel: ChatPanel, talk: Talk, message: Message) -> None:
         panel.tell([{"t": "heard", "at": what, "c": entry.c, **answer}])
 
 
-def _spelled(panel: ChatPanel, _talk: Talk, message: Message) -> None:
-    panel.tell([{"t": "heard", "at": message["t"], "c": 0, "md": ""}])
+def _spelled(panel: ChatPanel, talk: Talk, message: Message) -> None:
+    """The panel as something to paste, with its last question; nothing where that cannot be."""
+    what, text = message["t"], ""
+    asked = talk.entries[-1].asked if talk.entries else told.EXAMPLES[0]
+    try:
+        text = told.spelled(what, panel._llm, panel._words, asked, panel._tools)
+    finally:
+        panel.tell([{"t": "heard", "at": what, "c": 0, "md": text}])
 
 
 def _field(panel: ChatPanel, _talk: Talk, message: Message) -> None:

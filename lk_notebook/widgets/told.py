@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, replace
 from typing import Any
 
@@ -48,6 +48,29 @@ def model_of(llm: LLM, words: Setup) -> str:
         return asking(llm, words).route().model
     except LkError:
         return DEFAULT_MODEL
+
+
+def fitting(llm: LLM, words: Setup, *, tools: bool) -> tuple[Setup, list[str]]:
+    """The words with the parameters that the model takes, and the names of those that it does not."""
+    fit, left_out = form.fitting(model_of(llm, words), words.extra_kwargs, tools=tools)
+    return replace(words, extra_kwargs=fit), left_out
+
+
+def spelled(what: str, llm: LLM, words: Setup, asked: str, tools: Sequence[Callable[..., Any]]) -> str:
+    """The panel as the cell of a magic, as Python, or as a LiveKit Agents program.
+
+    Raises:
+        ConfigurationError: it cannot be one; the error says why.
+    """
+    from lk_notebook.core.export_cells import magic_text, python_text  # noqa: PLC0415 - only who copies
+    from lk_notebook.export import export  # noqa: PLC0415 - as above
+
+    fit, _ = fitting(llm, words, tools=bool(tools))
+    if what == "as Agents code":
+        made = copy.copy(llm)
+        made.setup = fit
+        return export(made, "python", tools=tools)
+    return redact(magic_text(fit, asked) if what == "as magic" else python_text(fit, asked))
 
 
 def models(model_id: str) -> Message:

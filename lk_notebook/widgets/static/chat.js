@@ -223,7 +223,7 @@ KINDS.chat = (model, el, bar) => {
     element("textarea", { id: `${id}-ask`, rows: 1, placeholder: "Ask a question", "aria-label": "Ask a question" })
   );
   const go = button("Send", () => (busy ? stop() : ask()), "lk-go");
-  const copies = ["magic", "Python", "Agents code"].map((what) => button(`Copy as ${what}`, (b) => copy(b, bar.ask(`as ${what}`, 0).then(({ md }) => md)), "lk-flat"));
+  const copies = ["magic", "Python", "Agents code"].map((what) => button(`Copy as ${what}`, (b) => copy(b, bar.ask(`as ${what}`, 0).then(({ md }) => md || Promise.reject())), "lk-flat"));
   const root = element("div", { "data-view": number, className: "lk-chat lk-view", role: "group", "aria-label": "Chat panel" }, [
     element("div", { className: "lk-top" }, [picker.box,
       element("div", { className: "lk-pick" }, [element("label", { htmlFor: provider.id, textContent: "Provider" }), provider])]),
