@@ -7,6 +7,7 @@ is cleaned in one place. No key is ever in a trait or a message.
 from __future__ import annotations
 
 import contextlib
+import threading
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -35,7 +36,7 @@ class View(anywidget.AnyWidget):
     number = traitlets.Unicode().tag(sync=True)  # of the HTML that takes its place
 
     def __init__(self, on_message: Callable[[Message], None] | None = None, **traits: Any) -> None:
-        self._told = 0
+        self._told, self._telling = 0, threading.Lock()
         self.on_message = on_message
         super().__init__(**traits)
         self.on_msg(self._heard)
@@ -51,8 +52,9 @@ class View(anywidget.AnyWidget):
     def tell(self, messages: Sequence[Message]) -> None:
         """Sends messages to all views, now and later; they are numbered, so that a gap is seen."""
         if messages and self.comm is not None:
-            self._told += 1
-            self.send({"n": self._told, "all": list(messages)})
+            with self._telling:
+                self._told += 1
+                self.send({"n": self._told, "all": list(messages)})
 
     def _heard(self, _view: object, message: Message, _buffers: object) -> None:
         global _seen  # noqa: PLW0603 - what a kernel has learnt of its front end

@@ -19,7 +19,7 @@ KNOWS = {  # a room -> the rooms it may import; its own is always among them
     "net": {"errors", "core"},
     **dict.fromkeys(MIDDLE, {"errors", "core", "net"} | MIDDLE),
     "inference": {"errors", "core", "net"} | MIDDLE,
-    "magics": BELOW,
+    "magics": BELOW | {"widgets"},
     "widgets": BELOW,
     "": BELOW | {"magics", "widgets"},  # lk_notebook itself: the public names
     "__main__": BELOW | {"magics", "widgets", ""},

@@ -27,6 +27,7 @@ def load(shell: InteractiveShell) -> None:
     from lk_notebook.magics.complete import Completion  # noqa: PLC0415
     from lk_notebook.magics.export import ExportMagics  # noqa: PLC0415
     from lk_notebook.magics.models import ModelsMagics  # noqa: PLC0415
+    from lk_notebook.magics.panel import PanelMagics  # noqa: PLC0415
     from lk_notebook.magics.route import RouteMagics  # noqa: PLC0415
     from lk_notebook.magics.settings import SettingsMagics  # noqa: PLC0415
     from lk_notebook.magics.tape import TapeMagics  # noqa: PLC0415
@@ -42,6 +43,7 @@ def load(shell: InteractiveShell) -> None:
         SettingsMagics(shell, current()),
         ModelsMagics(shell),
         AccountMagics(shell),
+        PanelMagics(shell),
         RouteMagics(shell, current()),
         UsageMagics(shell, LEDGER),
         ExportMagics(shell, current()),

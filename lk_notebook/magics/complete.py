@@ -25,6 +25,7 @@ from lk_notebook.magics.chat import CHAT, FORMATS
 from lk_notebook.magics.compare import COMPARE
 from lk_notebook.magics.export import EXPORT
 from lk_notebook.magics.models import MODELS
+from lk_notebook.magics.panel import MOST, PANEL
 from lk_notebook.magics.settings import USE
 from lk_notebook.magics.tape import RECORD, REPLAY, SPEEDS
 from lk_notebook.magics.usage import USAGE
@@ -67,6 +68,7 @@ MAGICS = {
     "%%lkcompare": Magic([each for each in COMPARE if each.field != "provider"], models=comparison.MOST),
     "%%lkagent": Magic(AGENT, models=1),
     "%lkagent": Magic(SESSIONS),
+    "%lkpanel": Magic(PANEL, models=MOST),
     "%lkuse": Magic(USE, models=1),
     "%lkroute": Magic(SETUP, models=1),
     "%lkexport": Magic(EXPORT, models=1, words=("python", "node")),

@@ -9,7 +9,7 @@ import pytest
 from lk_notebook.core import catalogue
 from lk_notebook.core.suggestions import Known, in_order, suggest
 from lk_notebook.core.values import Account, Setup
-from lk_notebook.magics import accounts, chat, compare, export, models, route, settings, usage
+from lk_notebook.magics import accounts, chat, compare, export, models, panel, route, settings, usage
 from lk_notebook.magics.complete import MAGICS, pieces
 from lk_notebook.net.accounts import KINDS
 
@@ -18,6 +18,7 @@ HELP = {
     "%%lkchat": chat.ChatMagics.lkchat.__doc__,
     "%lkchat": chat.ChatMagics.lkchat.__doc__,
     "%%lkcompare": compare.CompareMagics.lkcompare.__doc__,
+    "%lkpanel": panel.PanelMagics.lkpanel.__doc__,
     "%lkuse": settings.SettingsMagics.lkuse.__doc__,
     "%lkmodels": models.ModelsMagics.lkmodels.__doc__,
     "%lkaccount": accounts.AccountMagics.lkaccount.__doc__,
@@ -330,6 +331,7 @@ def test_values_are_those_of_the_model(line, expected):
         ("%lkexport python gpt-oss-120b -p c", ["cerebras"]),
         ("%lkexport python -t f,g,", []),
         ("%lkexport python -o ", ["agent.mjs"]),
+        ("%lkpanel gpt-5-mini gpt-4.1-n", ["gpt-4.1-nano"]),
         ("%lkchats ", ["show", "rename", "delete", "save", "load", "list"]),
         ("%lkchats re", ["rename"]),
         ("%lkchats delete ", ["main", "physics"]),

@@ -241,7 +241,7 @@ function buttons(model, send) {
     heard();
     asked.get(message.at + message.c)?.(message);
   }
-  return { dress, stop, told, answered: () => answered };
+  return { ask, dress, stop, told, answered: () => answered };
 }
 
 /** Keeps the place of a view until the HTML that follows it is there. @param {HTMLElement} el */
@@ -282,7 +282,8 @@ function inline(model, el, bar) {
   };
 }
 
-/** @type {Record<string, (model: Model, el: HTMLElement, bar: ReturnType<typeof buttons>) => (m: Message) => void>} */
+/** @typedef {((m: Message) => void) & {stays?: () => boolean}} Show draws what it is told; `stays`: past the end of its output */
+/** @type {Record<string, (model: Model, el: HTMLElement, bar: ReturnType<typeof buttons>) => Show>} */
 const KINDS = { reply: inline };
 
 export default () => {
@@ -375,6 +376,7 @@ export default () => {
       views.add(view);
       setTimeout(() => log.length || model.send({ t: "lost" }), 300);
       return () => {
+        if (show.stays?.()) return; // it has moved out of the output that ends here
         cancelAnimationFrame(frame);
         views.delete(view);
         if (area) follow(area, model.get("number"));

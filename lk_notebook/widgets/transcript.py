@@ -1,0 +1,83 @@
+"""What stays of a panel in the file: its turns as static HTML, hidden on the page while the panel itself is there."""
+
+from __future__ import annotations
+
+import collections
+import contextvars
+from collections.abc import Callable
+from typing import Any
+
+from IPython import get_ipython
+from IPython.display import display
+
+from lk_notebook.core.text import escape, plain
+from lk_notebook.widgets.talk import Entry
+
+_LINE = "var(--jp-border-color2,#e0e0e0)"
+_DIM = "var(--jp-ui-font-color2,#616161)"
+_HEAD = f"margin:12px 0 4px;font-size:12px;font-weight:600;color:{_DIM}"
+_ASKED = "padding:8px 12px;white-space:pre-wrap;background:var(--jp-layout-color2,#eee);border-radius:4px"
+_END = f"margin:12px 0 4px;padding-top:4px;border-top:1px solid {_LINE};font-size:12px;color:{_DIM}"
+_GO_ON = "A chat panel as it was saved. Run the cell to open it anew."
+
+
+def bundle(number: str, entries: list[Entry]) -> dict[str, str]:
+    """The turns as HTML and as text; `number` tells the panel on the page which transcript is its own."""
+    whole, text = [], []
+    for entry in entries:
+        said = entry.bundle()
+        whole.append(_article("You", f'<div style="{_ASKED};overflow-wrap:anywhere">{escape(entry.asked)}</div>'))
+        whole.append(_article(entry.model, said["text/html"]))
+        text += [f"You: {entry.asked}", f"{entry.model}: {said['text/plain']}"]
+    html = "".join(whole) + f'<div style="{_END}">{_GO_ON}</div>'
+    return {
+        "text/html": f'<div class="lk-transcript" data-lk-panel="{number}">{html}</div>',
+        "text/plain": "\n\n".join([*text, _GO_ON]),
+    }
+
+
+def _article(who: str, content: str) -> str:
+    return f'<article aria-label="{plain(who)}"><div style="{_HEAD}">{escape(who)}</div>{content}</article>'
+
+
+class Outputs:
+    """Where a panel was displayed: each place first holds the widget, and its transcript once the view has moved out."""
+
+    def __init__(self, widget: dict[str, Any], content: Callable[[], dict[str, str]]) -> None:
+        self._widget, self._content = widget, content
+        self._waiting: collections.deque[Any] = collections.deque()  # displayed, and not yet moved out
+        self._moved: list[Any] = []
+
+    def show(self, *, widget: bool = True) -> None:
+        """Displays the panel in the running cell, or, where something else displays it, the transcript alone."""
+        if getattr(get_ipython(), "kernel", None) is None:  # type: ignore[no-untyped-call]
+            display(self._content(), raw=True)  # type: ignore[no-untyped-call]
+            return
+        shown = {**(self._widget if widget else {}), **self._content()}
+        handle = display(shown, raw=True, display_id=True)  # type: ignore[no-untyped-call]
+        place = (handle, contextvars.copy_context())
+        if widget:
+            self._waiting.append(place)
+        else:
+            self._moved.append(place)
+
+    @property
+    def any(self) -> bool:
+        """Whether it was displayed."""
+        return bool(self._waiting or self._moved)
+
+    def moved_out(self) -> None:
+        """A view has left the output it was displayed in: what stays there is the transcript."""
+        if self._waiting:
+            self._moved.append(self._waiting.popleft())
+            self._write(self._moved[-1:])
+
+    def write(self) -> None:
+        """The transcript anew, wherever it stands."""
+        self._write(self._moved)
+
+    def _write(self, places: list[Any]) -> None:
+        if places:
+            content = self._content()
+        for handle, context in places:
+            context.copy().run(handle.update, content, raw=True)
