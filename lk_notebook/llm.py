@@ -199,6 +199,7 @@ class LLM:
         images: Any = None,
         concurrency: int | str = 16,
         journal: Any = None,
+        client: Any = None,
         progress: bool = True,
         on_error: str = "keep",
         n: int = 1,
@@ -217,6 +218,7 @@ class LLM:
             images: the name of a column, or one image a row.
             concurrency: requests under way at once; "auto" finds out.
             journal: a JSONL file of finished rows: a killed kernel loses nothing, and nothing is asked twice.
+            client: a `distributed.Client`: the requests are spread over its workers, under one pace.
             progress: a bar with rate, cost so far and time left.
             on_error: keep (a failed row is None, and stands in the report), or raise.
             n: asks each row so often; the most frequent value counts, the report tells the agreement.
@@ -232,7 +234,7 @@ class LLM:
         from lk_notebook import question, table  # noqa: PLC0415 - only who has a table needs it
 
         asked = question.read(self, rows, prompt, schema=schema, images=images, n=n)
-        options = table.Options(concurrency, journal, progress, on_error, (self.timeout, self.max_retries))
+        options = table.Options(concurrency, journal, progress, on_error, (self.timeout, self.max_retries), client)
         return table.Run(asked, prompt, options).result()
 
     def _go_on(self, cut: Reply, carried: Carried, extra_kwargs: Mapping[str, Any] | None) -> Reply:
