@@ -225,16 +225,20 @@ class LLM:
 
         Returns:
             A Series with the same index (dtype object), a list for a list and for polars; `.attrs["report"]`, of a
-            list `.report`, has `errors` by row, `usage`, `cost` in US dollars, `seconds`.
+            list `.report`, has `errors` by row, `usage`, `cost` in US dollars, `seconds`. For a Dask DataFrame or
+            Series a Dask Series, asked when it is computed.
 
         Raises:
             PromptError: the prompt names what is no column.
             ConfigurationError: as in a call; a journal that answers another question.
         """
-        from lk_notebook import question, table  # noqa: PLC0415 - only who has a table needs it
+        from lk_notebook import partitions, question, table  # noqa: PLC0415 - only who has a table needs it
 
-        asked = question.read(self, rows, prompt, schema=schema, images=images, n=n)
+        words = question.Words(self.setup, self.route(), self.inference_class)
         options = table.Options(concurrency, journal, progress, on_error, (self.timeout, self.max_retries), client)
+        if partitions.are(rows):
+            return partitions.asked(words, rows, partitions.Question(prompt, schema, images, n), options)
+        asked = question.read(words, rows, prompt, schema=schema, images=images, n=n)
         return table.Run(asked, prompt, options).result()
 
     def _go_on(self, cut: Reply, carried: Carried, extra_kwargs: Mapping[str, Any] | None) -> Reply:

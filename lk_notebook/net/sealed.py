@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import io
 import pickle
+from dataclasses import replace
 from typing import Any
 
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey, X25519PublicKey
 from cryptography.hazmat.primitives.hpke import AEAD, KDF, KEM, Suite
 
 from lk_notebook.core.routing import Route
-from lk_notebook.core.values import Secret, redact
+from lk_notebook.core.values import Account, Secret, redact
 
 _SUITE = Suite(KEM.X25519, KDF.HKDF_SHA256, AEAD.CHACHA20_POLY1305)
 _INFO = b"lk_notebook"
@@ -48,6 +49,41 @@ def seal(route: Route, public: bytes) -> bytes:
     file = io.BytesIO()
     _Pickler(file).dump((route, hidden))
     return _SUITE.encrypt(file.getvalue(), X25519PublicKey.from_public_bytes(public), _INFO)
+
+
+_boxes: dict[str, Box] = {}
+_handed: dict[str, Route] = {}
+
+
+def offer(name: str) -> bytes:
+    """A public key of this process, for what is handed over under this name."""
+    box = _boxes[name] = Box()
+    return box.public
+
+
+def take(name: str, sealed: bytes) -> None:
+    """Keeps what was sealed for the key that was offered under this name."""
+    _handed[name] = _boxes.pop(name).open(sealed)
+
+
+def keep(name: str, route: Route) -> None:
+    """Keeps a route in the process that knows its keys."""
+    _handed[name] = route
+
+
+def handed(name: str) -> Route | None:
+    """What was handed to this process under this name."""
+    return _handed.get(name)
+
+
+def without_keys(route: Route) -> Route:
+    """The route as it may be seen: addresses and names, no key, no header that may hold one."""
+    return replace(route, accounts=tuple(map(_bare, route.accounts)))
+
+
+def _bare(account: Account) -> Account:
+    headers = {name: value for name, value in account.headers.items() if redact(value) == value}
+    return replace(account, key=None, secret=None, headers=headers)
 
 
 class _Pickler(pickle.Pickler):
