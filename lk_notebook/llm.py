@@ -236,6 +236,7 @@ class LLM:
         images: Any = None,
         concurrency: int | str = 16,
         journal: Any = None,
+        client: Any = None,
         progress: bool = True,
         on_error: str = "keep",
         n: int = 1,
@@ -254,22 +255,27 @@ class LLM:
             images: the name of a column, or one image a row.
             concurrency: requests under way at once; "auto" finds out.
             journal: a JSONL file of finished rows: a killed kernel loses nothing, and nothing is asked twice.
+            client: a `distributed.Client`: the requests are spread over its workers, under one pace.
             progress: a bar with rate, cost so far and time left.
             on_error: keep (a failed row is None, and stands in the report), or raise.
             n: asks each row so often; the most frequent value counts, the report tells the agreement.
 
         Returns:
             A Series with the same index (dtype object), a list for a list and for polars; `.attrs["report"]`, of a
-            list `.report`, has `errors` by row, `usage`, `cost` in US dollars, `seconds`.
+            list `.report`, has `errors` by row, `usage`, `cost` in US dollars, `seconds`. For a Dask DataFrame or
+            Series a Dask Series, asked when it is computed.
 
         Raises:
             PromptError: the prompt names what is no column.
             ConfigurationError: as in a call; a journal that answers another question.
         """
-        from lk_notebook import question, table  # noqa: PLC0415 - only who has a table needs it
+        from lk_notebook import partitions, question, table  # noqa: PLC0415 - only who has a table needs it
 
-        asked = question.read(self, rows, prompt, schema=schema, images=images, n=n)
-        options = table.Options(concurrency, journal, progress, on_error, (self.timeout, self.max_retries))
+        words = question.Words(self.setup, self.route(), self.inference_class)
+        options = table.Options(concurrency, journal, progress, on_error, (self.timeout, self.max_retries), client)
+        if partitions.are(rows):
+            return partitions.asked(words, rows, partitions.Question(prompt, schema, images, n), options)
+        asked = question.read(words, rows, prompt, schema=schema, images=images, n=n)
         return table.Run(asked, prompt, options).result()
 
     def _go_on(self, cut: Reply, carried: Carried, extra_kwargs: Mapping[str, Any] | None) -> Reply:
