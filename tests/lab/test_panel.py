@@ -452,7 +452,8 @@ def test_a_panel_whose_kernel_was_restarted_says_so(panel):
     """What was said stays; nothing of it looks as if it still worked."""
     one = panel()
     one.ask("first")
-    one.opened.press("restart")
+    one.page.get_by_role("menuitem", name="Kernel", exact=True).click()
+    one.page.locator("li[data-command='kernelmenu:restart']").click()
     one.page.locator(".jp-Dialog .jp-mod-accept").click()
 
     one.root.get_by_text("Kernel stopped").first.wait_for()
