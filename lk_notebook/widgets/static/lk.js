@@ -1,32 +1,19 @@
 // The view of everything lk_notebook shows: it inserts what the kernel rendered, and sends back which button was pressed.
-// Typed by JSDoc, checked by `tsc`; no bundler, no dependency. HTML comes from the kernel's own renderer alone.
-
-/**
- * @typedef {{o: string, h: string, i: string, k: number, s: number, p: [number, number]}} Op a change of one part, see core/render.py
- * @typedef {{t: string, c: number, ops: Op[], h: string, at: string, state: string, acts: string[], md: string,
- *   all: [string, string][]}} Message what the kernel says; each kind has only some of the fields
- * @typedef {{status: string, interrupt(): Promise<void>, statusChanged: {connect(f: (k: Kernel, s: string) => void): void}}} Kernel
- * @typedef {{kernel?: Kernel, rendermime?: {latexTypesetter?: {typeset(e: HTMLElement): Promise<void> | void}}}} Manager
- * @typedef {{get(name: string): any, send(content: object): void, widget_manager: Manager,
- *   on(event: string, f: (content: {n: number, all: Message[]}) => void): void}} Model
- * @typedef {(content: object) => void} Send
- */
+// Types: lk.d.ts, checked by `tsc`; no bundler, no dependency. HTML comes from the kernel's own renderer alone.
 
 /** @type {Record<string, string>} */
 const LABELS = { stop: "Stop", copy: "Copy", retry: "Retry", continue: "Continue", sent: "What was sent" };
 const LIVE = ["live", "waiting"];
+const GONE = ["dead", "restarting", "autorestarting", "terminating"];
 
-/** @param {string} html @returns {ChildNode[]} */
+/** @param {string} html */
 function nodes(html) {
   const template = document.createElement("template");
   template.innerHTML = html;
   return [...template.content.childNodes];
 }
 
-/**
- * @param {string} tag @param {Partial<HTMLElement> & Record<string, unknown>} [traits] @param {(Node | string)[]} [inside]
- * @returns {HTMLElement}
- */
+/** @param {string} tag @param {Record<string, unknown>} [traits] @param {(Node | string)[]} [inside] */
 function element(tag, traits = {}, inside = []) {
   const made = document.createElement(tag);
   for (const [name, value] of Object.entries(traits)) {
@@ -37,16 +24,14 @@ function element(tag, traits = {}, inside = []) {
   return made;
 }
 
-/** @param {string} label @param {(button: HTMLButtonElement) => void} pressed @param {string} [cls] */
+/** @param {string} label @param {(button: Button) => void} pressed */
 function button(label, pressed, cls = "") {
-  const made = /** @type {HTMLButtonElement} */ (
-    element("button", { type: "button", className: `lk-button ${cls}`, textContent: label, "data-lk": "" })
-  );
+  const made = /** @type {Button} */ (element("button", { type: "button", className: `lk-button ${cls}`, textContent: label, "data-lk": "" }));
   made.addEventListener("click", () => pressed(made));
   return made;
 }
 
-/** Copies, and says on the button whether it did. @param {HTMLButtonElement} b @param {Promise<string>} text */
+/** Copies, and says on the button whether it did. @param {Button} b @param {Promise<string> | string} text */
 async function copy(b, text) {
   const before = b.textContent;
   try {
@@ -60,26 +45,26 @@ async function copy(b, text) {
 
 /** Formulas as MathJax sets them, kept by their TeX: a tail that is drawn anew shows them at once. @param {Manager} manager */
 function formulas(manager) {
-  /** @type {Map<string, ChildNode[]>} */
+  /** @type {Map<string, Node[]>} */
   const set = new Map();
+  const copies = (/** @type {Iterable<Node>} */ all) => [...all].map((node) => node.cloneNode(true));
   const typesetter = manager?.rendermime?.latexTypesetter;
   return async (/** @type {Element} */ within) => {
     for (const math of within.querySelectorAll(".lk-math")) {
       const tex = math.textContent ?? "";
       const known = set.get(tex);
-      if (known) math.replaceChildren(...known.map((node) => node.cloneNode(true)));
+      if (known) math.replaceChildren(...copies(known));
       else if (typesetter && !math.childElementCount) {
-        await typesetter.typeset(/** @type {HTMLElement} */ (math));
-        if (math.childElementCount) set.set(tex, [...math.childNodes].map((node) => /** @type {ChildNode} */ (node.cloneNode(true))));
+        await typesetter.typeset(math);
+        if (math.childElementCount) set.set(tex, copies(math.childNodes));
       }
     }
   };
 }
 
-/** One part of a reply: the elements of a growing text, a fold. @param {HTMLElement} el */
+/** One part of a reply: the elements of a growing text, a fold. @param {Element} el */
 function part(el) {
-  /** @type {Element} */ let box = el;
-  /** @type {Element | null} */ let open = null;
+  let box = el;
   /** @type {ChildNode[]} */ let tail = [];
   let last = ["", ""]; // the tail as HTML: the kernel sends only what goes on differently
   /** @type {Record<string, (op: Op) => void>} */
@@ -87,12 +72,11 @@ function part(el) {
     add: ({ h, p: [from, n] }) => box.append(...nodes(last.join("").slice(from, from + n) + h)),
     open: ({ h }) => {
       el.append(...nodes(h));
-      open = box = /** @type {Element} */ (el.lastElementChild);
-      while (box.lastElementChild) box = box.lastElementChild;
+      for (box = el; box.lastElementChild; ) box = box.lastElementChild;
     },
     text: ({ h }) => box.insertAdjacentHTML("beforeend", h),
     undo: () => {
-      open?.remove();
+      el.lastElementChild?.remove();
       box = el;
     },
     close: () => (box = el),
@@ -122,32 +106,25 @@ function part(el) {
 
 /**
  * A reply: its parts in their places, its footer with the buttons of its state.
- * @param {HTMLElement} box @param {HTMLElement} foot @param {(b: HTMLElement, m: Message) => void} dress
- * @param {(within: Element) => void} math
+ * @param {HTMLElement} box @param {HTMLElement} foot @param {Bar["dress"]} dress @param {(within: Element) => void} math
  */
 function replyPart(box, foot, dress, math) {
-  /** @type {Map<number, {el: HTMLElement, take: (op: Op) => void}>} */
+  /** @type {Map<number, {el: Element, take: (op: Op) => void}>} */
   const parts = new Map();
   const at = (/** @type {number} */ s) => {
     let there = parts.get(s);
     if (!there) {
       const el = element("div");
-      const after = [...parts.keys()].filter((key) => key > s).sort((a, b) => a - b)[0];
+      const after = Math.min(...[...parts.keys()].filter((key) => key > s));
       box.insertBefore(el, parts.get(after)?.el ?? null);
-      there = { el, take: part(el) };
-      parts.set(s, there);
+      parts.set(s, (there = { el, take: part(el) }));
     }
     return there;
   };
   return (/** @type {Message} */ message) => {
     if (message.t === "ops") {
-      const changed = new Set();
-      for (const op of message.ops) {
-        const there = at(op.s);
-        there.take(op);
-        changed.add(there.el);
-      }
-      for (const el of changed) math(el);
+      for (const op of message.ops) at(op.s).take(op);
+      for (const s of new Set(message.ops.map((op) => op.s))) math(at(s).el);
     } else if (message.t === "foot") {
       foot.replaceChildren(...nodes(message.h));
       box.setAttribute("aria-busy", String(LIVE.includes(message.state)));
@@ -165,32 +142,23 @@ function sentBox(all) {
       for (const tab of tabs) tab.setAttribute("aria-pressed", String(tab === pressed));
     })
   );
-  const bar = element("div", { className: "lk-tabs" }, [...tabs, button("Copy", (b) => copy(b, Promise.resolve(shown.textContent ?? "")))]);
   tabs[0]?.click();
+  const bar = element("div", { className: "lk-tabs" }, [...tabs, button("Copy", (b) => copy(b, shown.textContent ?? ""))]);
   return element("div", { className: "lk-sent" }, [bar, shown]);
 }
 
-/**
- * What holds for all views of one model: which buttons a footer gets, and whether the kernel is still there.
- * @param {Model} model @param {Send} send
- */
+/** Which buttons a footer gets, and whether the kernel is still there. @param {Model} model @param {Send} send @returns {Bar} */
 function buttons(model, send) {
-  /** @type {Map<string, (m: Message) => void>} */
-  const asked = new Map();
-  /** Asks the kernel. @param {string} t @param {number} c @returns {Promise<Message>} */
-  const ask = (t, c) =>
-    new Promise((resolve) => {
-      asked.set(t + c, resolve);
-      send({ t, c });
-    });
   const kernel = model.widget_manager?.kernel;
-  let gone = false;
+  /** @type {Map<string, Take>} */
+  const asked = new Map();
   /** @type {Set<HTMLElement>} */
   const bars = new Set();
-  let heard = () => {};
+  let gone = false;
   let answered = false;
+  let heard = () => {};
   kernel?.statusChanged?.connect((_, status) => {
-    gone ||= ["dead", "restarting", "autorestarting", "terminating"].includes(status);
+    gone ||= GONE.includes(status);
     if (gone) for (const bar of bars) close(bar);
   });
 
@@ -201,6 +169,13 @@ function buttons(model, send) {
     bar.prepend(element("span", { className: "lk-gone", textContent: "Kernel stopped" }));
   }
 
+  /** @type {Bar["ask"]} */
+  const ask = (t, c) =>
+    new Promise((resolve) => {
+      asked.set(t + c, resolve);
+      send({ t, c });
+    });
+
   /** Stops; a kernel that does not hear it is interrupted. @param {number} c */
   function stop(c) {
     send({ t: "stop", c });
@@ -208,69 +183,89 @@ function buttons(model, send) {
     heard = () => clearTimeout(unheard);
   }
 
-  /** @param {HTMLElement} foot @param {Message} message */
-  function dress(foot, message) {
-    const { c, acts } = message;
-    foot.dataset.state = message.state;
-    /** @type {Record<string, (b: HTMLButtonElement) => void>} */
-    const does = {
-      stop: (b) => {
-        b.disabled = true;
-        stop(c);
-      },
-      copy: (b) => copy(b, ask("copy", c).then(({ md }) => md)),
-      sent: async () => {
-        const there = foot.querySelector(".lk-sent");
-        if (there) there.remove();
-        else foot.append(sentBox((await ask("sent", c)).all));
-      },
-    };
-    const made = acts
-      .filter((act) => act !== "stop" || kernel)
-      .map((act) => button(LABELS[act], does[act] ?? ((b) => ((b.disabled = true), send({ t: act, c }))), `lk-do-${act}`));
-    if (!made.length) return;
-    const bar = element("span", { className: "lk-bar" }, made);
-    (foot.querySelector(".lk-footer") ?? foot).prepend(bar);
-    if (gone) close(bar);
-    bars.add(bar);
-    for (const old of bars) if (!old.isConnected && old !== bar) bars.delete(old);
-  }
-  /** The kernel has heard something, or answers. @param {Message} message */
-  function told(message) {
-    answered = true;
-    heard();
-    asked.get(message.at + message.c)?.(message);
-  }
-  return { ask, dress, stop, told, answered: () => answered };
+  return {
+    ask,
+    stop,
+    answered: () => answered,
+    told(message) {
+      answered = true;
+      heard();
+      asked.get(message.at + message.c)?.(message);
+    },
+    dress(foot, { c, acts, state }) {
+      foot.dataset.state = state;
+      /** @type {Record<string, (b: Button) => void>} */
+      const does = {
+        stop: (b) => {
+          b.disabled = true;
+          stop(c);
+        },
+        copy: (b) => copy(b, ask("copy", c).then(({ md }) => md)),
+        sent: async () => {
+          const there = foot.querySelector(".lk-sent");
+          if (there) there.remove();
+          else foot.append(sentBox((await ask("sent", c)).all));
+        },
+      };
+      const made = acts
+        .filter((act) => act !== "stop" || kernel)
+        .map((act) => button(LABELS[act], does[act] ?? ((b) => ((b.disabled = true), send({ t: act, c }))), `lk-do-${act}`));
+      if (!made.length) return;
+      const bar = element("span", { className: "lk-bar" }, made);
+      (foot.querySelector(".lk-footer") ?? foot).prepend(bar);
+      if (gone) close(bar);
+      for (const old of bars) if (!old.isConnected) bars.delete(old);
+      bars.add(bar);
+    },
+  };
 }
 
-/** Keeps the place of a view until the HTML that follows it is there. @param {HTMLElement} el */
-function hold(el) {
-  const area = /** @type {HTMLElement | null} */ (el.closest(".jp-OutputArea"));
-  if (area) area.style.minHeight = `${area.offsetHeight}px`;
-  return area;
+/** Where a node stands below an element. @param {Element} el @param {Node} node @returns {number[]} */
+function way(el, node) {
+  const above = /** @type {Node} */ (node.parentNode);
+  return node === el ? [] : [...way(el, above), [...above.childNodes].findIndex((each) => each === node)];
 }
 
 /**
- * The inline view of one reply or several columns: the kernel gives the frame.
- * @param {Model} model @param {HTMLElement} el @param {ReturnType<typeof buttons>} bar
+ * Keeps the place of a view until the HTML that follows it is there; that takes over what is unfolded and selected.
+ * @param {HTMLElement} el @returns {Held | null}
  */
+function hold(el) {
+  const area = /** @type {HTMLElement | null} */ (el.closest(".jp-OutputArea"));
+  if (!area) return null;
+  area.style.minHeight = `${area.offsetHeight}px`;
+  el.normalize();
+  const folds = [...el.querySelectorAll("details")].map((fold) => fold.open);
+  const s = /** @type {Selection} */ (getSelection());
+  const [from, to] = [s.anchorNode, s.focusNode].map((node) => node && el.contains(node) && way(el, node));
+  const [start, end] = [s.anchorOffset, s.focusOffset];
+  return {
+    area,
+    restore(root) {
+      const at = (/** @type {number[]} */ steps) => steps.reduce((/** @type {Node} */ node, k) => node.childNodes[k] ?? node, root);
+      root.querySelectorAll("details").forEach((fold, i) => (fold.open = folds[i]));
+      if (from && to) s.setBaseAndExtent(at(from), start, at(to), end);
+      setTimeout(() => (area.style.minHeight = ""), 400);
+    },
+  };
+}
+
+/** The inline view of one reply or several columns: the kernel gives the frame. @type {Kind} */
 function inline(model, el, bar) {
   const math = formulas(model.widget_manager);
-  /** @type {Map<number, (m: Message) => void>} */
+  /** @type {Map<number, Take>} */
   const replies = new Map();
   /** @type {Set<number>} */
   const live = new Set();
   const all = button("Stop all", (b) => ((b.disabled = true), bar.stop(-1)), "lk-do-stop");
   el.classList.add("lk-view", "jp-RenderedHTMLCommon", "jp-RenderedHTML");
-  return (/** @type {Message} */ message) => {
+  return (message) => {
     if (message.t === "frame") {
       el.replaceChildren(...nodes(message.h));
       replies.clear();
-      for (const box of el.querySelectorAll("[data-c]")) {
-        const c = Number(box.getAttribute("data-c"));
-        const foot = el.querySelector(`[data-foot="${c}"]`);
-        replies.set(c, replyPart(/** @type {HTMLElement} */ (box), /** @type {HTMLElement} */ (foot), bar.dress, math));
+      for (const box of /** @type {NodeListOf<HTMLElement>} */ (el.querySelectorAll("[data-c]"))) {
+        const foot = /** @type {HTMLElement} */ (el.querySelector(`[data-foot="${box.dataset.c}"]`));
+        replies.set(Number(box.dataset.c), replyPart(box, foot, bar.dress, math));
       }
     } else if (message.t === "html") el.querySelector(`[data-at="${message.at}"]`)?.replaceChildren(...nodes(message.h));
     else replies.get(message.c)?.(message);
@@ -282,24 +277,19 @@ function inline(model, el, bar) {
   };
 }
 
-/** @typedef {((m: Message) => void) & {stays?: () => boolean}} Show draws what it is told; `stays`: past the end of its output */
-/** @type {Record<string, (model: Model, el: HTMLElement, bar: ReturnType<typeof buttons>) => Show>} */
+/** @type {Record<string, Kind>} */
 const KINDS = { reply: inline };
 
 export default () => {
-  /** @type {Message[]} */
-  let log = [];
+  /** @type {Message[]} */ let log = [];
+  /** @type {Map<number, Message>} */ const feet = new Map();
+  /** @type {Set<Take>} */ const views = new Set();
+  /** @type {Element | null} the HTML that took a view's place */ let sealed = null;
+  /** @type {Bar} */ let bar;
+  /** @type {MutationObserver | undefined} */ let observer;
   let last = 0;
-  /** @type {Map<number, Message>} */
-  const feet = new Map();
-  /** @type {Set<(m: Message) => void>} */
-  const views = new Set();
-  /** @type {HTMLElement | null} the HTML that took a view's place */
-  let sealed = null;
-  /** @type {ReturnType<typeof buttons>} */
-  let bar;
 
-  /** @param {Message} message */
+  /** @type {Take} */
   function take(message) {
     if (message.t === "reset") log = [];
     else if (message.t === "heard") bar.told(message);
@@ -311,20 +301,22 @@ export default () => {
     }
   }
 
-  /** The buttons of a reply whose view has made room for HTML. @param {HTMLElement} area @param {string} number */
-  function follow(area, number) {
+  /** The buttons of a reply whose view has made room for HTML, each time that this is written. @param {Held} held @param {string} number */
+  function succeed({ area, restore }, number) {
     const look = () => {
-      if (!area.isConnected) return observer.disconnect();
-      const node = /** @type {HTMLElement | null} */ (area.querySelector(`[data-lk="${number}"]`));
+      const node = area.querySelector(`[data-lk="${number}"]`);
+      if (!area.isConnected) return observer?.disconnect();
       if (!node || node.querySelector(".lk-bar")) return;
-      sealed = node;
-      for (const foot of node.querySelectorAll("[data-foot]")) {
-        const message = feet.get(Number(foot.getAttribute("data-foot")));
-        if (message) bar.dress(/** @type {HTMLElement} */ (foot), message);
+      for (const foot of /** @type {NodeListOf<HTMLElement>} */ (node.querySelectorAll("[data-foot]"))) {
+        const message = feet.get(Number(foot.dataset.foot));
+        if (message) bar.dress(foot, message);
       }
-      setTimeout(() => (area.style.minHeight = ""), 400);
+      if (!sealed) restore(node);
+      sealed = node;
     };
-    const observer = new MutationObserver(look);
+    sealed = null;
+    observer?.disconnect();
+    observer = new MutationObserver(look);
     observer.observe(area, { childList: true, subtree: true });
     look();
   }
@@ -337,7 +329,7 @@ export default () => {
       model.on("msg:custom", ({ n, all }) => {
         if (last && n !== last + 1) send({ t: "lost" });
         last = n;
-        for (const message of all) take(message);
+        all.forEach(take);
       });
       // the first message may leave before the front end has a subshell, and then waits for the end of the cell
       const greet = (/** @type {number} */ tries) => {
@@ -349,29 +341,26 @@ export default () => {
     },
     /** @param {{model: Model, el: HTMLElement}} given */
     render({ model, el }) {
-      /** @type {Message[]} */
-      let waiting = [];
+      let waiting = [...log];
       let frame = 0;
-      /** @type {HTMLElement | null} */
-      let area = null;
+      /** @type {Held | null} */ let held = null;
       const show = KINDS[model.get("kind")](model, el, bar);
       const draw = () => {
         frame = 0;
         const due = waiting;
         waiting = [];
-        for (const message of due) show(message);
+        due.forEach(show);
       };
-      /** @param {Message} message */
+      /** @type {Take} */
       const view = (message) => {
         if (message.t === "seal") {
           draw();
-          area = hold(el);
+          held = hold(el);
           return;
         }
         waiting.push(message);
         frame ||= requestAnimationFrame(draw);
       };
-      waiting = [...log];
       draw();
       views.add(view);
       setTimeout(() => log.length || model.send({ t: "lost" }), 300);
@@ -379,7 +368,7 @@ export default () => {
         if (show.stays?.()) return; // it has moved out of the output that ends here
         cancelAnimationFrame(frame);
         views.delete(view);
-        if (area) follow(area, model.get("number"));
+        if (held) succeed(held, model.get("number"));
       };
     },
   };
