@@ -215,5 +215,5 @@ def _is_trusted_to_show() -> bool:
 def _request() -> dict[str, Any]:
     """The message that runs the cell, where one does."""
     with contextlib.suppress(AttributeError, LookupError):
-        return get_ipython().kernel.get_parent("shell") or {}  # type: ignore[no-any-return]
+        return get_ipython().kernel.get_parent("shell") or {}
     return {}

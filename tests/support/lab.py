@@ -1,4 +1,4 @@
-"""A JupyterLab or a Notebook 7 of its own on loopback and a Chromium page: open a notebook, run it, read it, save it."""
+"""A JupyterLab or a Notebook 7 of its own on loopback and a Chromium page: open, run, read, save notebooks."""
 
 from __future__ import annotations
 

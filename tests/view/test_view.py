@@ -64,6 +64,7 @@ def test_the_rules_of_the_view(bench):
 
 
 @pytest.mark.parametrize(("kind", "most"), [("js", 20_000), ("css", 10_000)])
-def test_the_view_is_small(kind, most):
-    """It travels with every reply."""
-    assert (STATIC / f"lk.{kind}").stat().st_size < most
+@pytest.mark.parametrize("name", MODULES)
+def test_each_file_is_small(name, kind, most):
+    """The view travels with every reply, and what a panel adds to it with every panel."""
+    assert (STATIC / f"{name}.{kind}").stat().st_size < most
