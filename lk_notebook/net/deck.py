@@ -93,6 +93,11 @@ class Deck:
                 self._named = (named, load(named))
             return self._named[1]
 
+    @property
+    def on(self) -> bool:
+        """Whether calls of this process are recorded, or answered by a tape."""
+        return self.recorder is not None or self.replay is not None
+
     def play(self, named: str, speed: float) -> Tape:
         """Replays this tape from its beginning.
 
