@@ -41,6 +41,12 @@ class Billing(Agent):
     async def pay(self, amount: int) -> str:
         "Pay a bill."
         return f"paid {amount} in the main thread: {threading.current_thread() is threading.main_thread()}"
+class Greeter(Agent):
+    async def on_enter(self):
+        self.session.say("Welcome.")
+        self.session.generate_reply(instructions="Greet.")
+def to_greeter() -> Agent:
+    return Greeter(instructions="You greet.")
 def to_billing() -> Agent:
     "Hand over to billing."
     return Billing()
@@ -341,6 +347,17 @@ def test_an_agent_that_a_tool_gives_takes_over(talk):
     assert results(talk.requests[2]) == ["paid 7 in the main thread: True"]
 
 
+def test_what_an_agent_says_by_itself_is_shown(talk):
+    """A greeting on entering, said or asked for: each a text of its own, below the hand-over."""
+    talk.play(calling(call("to_greeter")), stream("Good day."))
+
+    cell = talk("hi", "-t to_greeter")
+
+    order = ["Handed over to Greeter", ">Welcome.<", ">Good day.<"]
+    assert [cell.html.find(each) for each in order] == sorted(cell.html.find(each) for each in order)
+    assert cell.html.find(order[0]) > 0
+
+
 # Stopping ---------------------------------------------------------------------------------------------------------
 
 
@@ -391,14 +408,13 @@ def test_stopped_within_a_tool(talk, tool):
 
     pressed = talk.kernel.interrupt()
     talk.kernel.finish(cell)
-    asked = len(talk.requests)
     after_ = talk("again")
 
     assert cell.ended - pressed < 3
     assert f"Stopped: {tool}()" in cell.shown
     assert not re.search("Traceback|KeyboardInterrupt|Cancelled|Error", cell.shown)
-    assert asked == 1
     assert "Again." in after_.shown
+    assert len(talk.requests) == 2
 
 
 def test_an_interrupt_between_turns_hurts_nobody(talk):
@@ -432,6 +448,7 @@ def test_run_all_stops_behind_a_stopped_turn(talk):
 def test_six_failures_in_a_row_each_tell_their_two_lines(talk):
     """LiveKit ends a session at the fourth, without a word; then the conversation goes on where it was."""
     talk("hi")
+    talk.run("first = session")
     talk.play(FAIL)
     failed = [talk("fail") for _ in range(6)]
     talk.play(stream("Again."))
@@ -441,6 +458,7 @@ def test_six_failures_in_a_row_each_tell_their_two_lines(talk):
         ["livekit answered (400): No such thing.", "Change the request as it says."]
     ] * 6
     assert {cell.status for cell in failed} == {"error"}
+    assert talk.run("print(session is first)").shown.strip() == "True"
     assert "Again." in after_.shown
     assert said(talk.requests[0]) == [("user", "hi"), ("assistant", "Hello."), ("user", "again")]
 
