@@ -64,14 +64,16 @@ def _warm() -> None:
     from lk_notebook.core.values import Setup  # noqa: PLC0415 - as above
     from lk_notebook.errors import LkError  # noqa: PLC0415
     from lk_notebook.net import local, loop  # noqa: PLC0415
+    from lk_notebook.net.deck import DECK  # noqa: PLC0415
     from lk_notebook.net.given import GIVEN  # noqa: PLC0415
     from lk_notebook.session import llm  # noqa: PLC0415
 
     try:
         asked = llm(Setup()).route().accounts[0]
+        weights = local.standing(GIVEN.getenv).weights if asked.kind == "local" and DECK.replay is None else None
     except LkError:  # told to who asks
         return
-    if asked.kind == "local" and (weights := local.standing(GIVEN.getenv).weights) is not None:
+    if weights is not None:
         loop.submit(local.KEEPER.warm(weights))
 
 
