@@ -39,6 +39,11 @@ interface Model {
 type Send = (content: object) => void;
 type Take = (message: Message) => void;
 type Button = HTMLButtonElement;
+/** `fill` shows those that are known; `set` has the others set. */
+interface Formulas {
+  fill(within: ParentNode): Element[];
+  set(within: Element): Promise<void>;
+}
 /** What holds for all views of one model. */
 interface Bar {
   ask(t: string, c: number): Promise<Message>;

@@ -43,50 +43,94 @@ async function copy(b, text) {
   setTimeout(() => (b.textContent = before), 1500);
 }
 
-/** Formulas as MathJax sets them, kept by their TeX: a tail that is drawn anew shows them at once. @param {Manager} manager */
+/**
+ * Formulas as MathJax sets them, kept by their TeX: those of a tail that is drawn anew are there at once.
+ * @param {Manager} manager @returns {Formulas}
+ */
 function formulas(manager) {
   /** @type {Map<string, Node[]>} */
   const set = new Map();
+  /** @type {Map<string, Promise<void>>} */
+  const asked = new Map();
   const copies = (/** @type {Iterable<Node>} */ all) => [...all].map((node) => node.cloneNode(true));
   const typesetter = manager?.rendermime?.latexTypesetter;
-  return async (/** @type {Element} */ within) => {
-    for (const math of within.querySelectorAll(".lk-math")) {
-      const tex = math.textContent ?? "";
-      const known = set.get(tex);
+  /** @type {Formulas["fill"]} */
+  const fill = (within) =>
+    [...within.querySelectorAll(".lk-math")].filter((math) => {
+      const known = set.get(math.textContent ?? "");
       if (known) math.replaceChildren(...copies(known));
-      else if (typesetter && !math.childElementCount) {
-        await typesetter.typeset(math);
-        if (math.childElementCount) set.set(tex, copies(math.childNodes));
-      }
+      const waits = !known && !math.childElementCount && typesetter;
+      math.classList.toggle("lk-unset", Boolean(waits));
+      return waits;
+    });
+  const ask = async (/** @type {Element} */ math, /** @type {string} */ tex) => {
+    try {
+      await typesetter?.typeset(math);
+    } finally {
+      asked.delete(tex);
+      if (math.isConnected) set.set(tex, copies(math.childNodes)); // else it was measured without its place
     }
+  };
+  return {
+    fill,
+    async set(within) {
+      for (let math; within.isConnected && (math = fill(within)[0]); ) {
+        const tex = math.textContent ?? "";
+        if (!asked.has(tex)) asked.set(tex, ask(math, tex));
+        await asked.get(tex);
+      }
+    },
   };
 }
 
-/** One part of a reply: the elements of a growing text, a fold. @param {Element} el */
-function part(el) {
+/** One part of a reply: the elements of a growing text, a fold. @param {Element} el @param {Formulas} math */
+function part(el, math) {
   let box = el;
-  /** @type {ChildNode[]} */ let tail = [];
+  /** @type {ChildNode[][]} the nodes of the tail, in the box and after it */ let tail = [[], []];
   let last = ["", ""]; // the tail as HTML: the kernel sends only what goes on differently
+  const drop = () => {
+    for (const node of tail.flat()) node.remove();
+    tail = [[], []];
+  };
+  /** Puts nodes at an end; what stands there already stays, selected or not. @param {Element} to @param {string} html @param {ChildNode[]} old */
+  const put = (to, html, old) => {
+    const made = document.createElement("template");
+    made.innerHTML = html;
+    math.fill(made.content);
+    const fresh = [...made.content.childNodes];
+    const found = fresh.findIndex((node, i) => !old[i]?.isEqualNode(node));
+    const same = found < 0 ? fresh.length : found;
+    for (const node of old.slice(same)) node.remove();
+    to.append(...fresh.slice(same));
+    return [...old.slice(0, same), ...fresh.slice(same)];
+  };
   /** @type {Record<string, (op: Op) => void>} */
   const does = {
-    add: ({ h, p: [from, n] }) => box.append(...nodes(last.join("").slice(from, from + n) + h)),
+    add: ({ h, p: [from, n] }) => {
+      const k = Number(box === el); // of the tail, what follows the box goes
+      if (!k) tail[1].splice(0).forEach((node) => node.remove());
+      put(box, last.join("").slice(from, from + n) + h, tail[k]);
+      tail = [[], []];
+    },
     open: ({ h }) => {
+      drop();
       el.append(...nodes(h));
       for (box = el; box.lastElementChild; ) box = box.lastElementChild;
     },
     text: ({ h }) => box.insertAdjacentHTML("beforeend", h),
     undo: () => {
+      drop();
       el.lastElementChild?.remove();
       box = el;
     },
-    close: () => (box = el),
+    close: () => {
+      drop();
+      box = el;
+    },
     set: ({ h, k }) => el.children[k].replaceWith(...nodes(h)),
     tail: ({ i, h, p }) => {
       last = [i, h].map((html, k) => last[k].slice(0, p[k]) + html);
-      const [inside, after] = last.map(nodes);
-      box.append(...inside);
-      el.append(...after);
-      tail = [...inside, ...after];
+      tail = [put(box, last[0], tail[0]), put(el, last[1], tail[1])];
     },
     whole: ({ h }) => {
       const unfolded = el.querySelector("details")?.open;
@@ -95,18 +139,12 @@ function part(el) {
     },
     title: ({ h }) => el.querySelector("summary")?.replaceChildren(...nodes(h)),
   };
-  return (/** @type {Op} */ op) => {
-    if (!["text", "set", "title"].includes(op.o)) {
-      for (const node of tail) node.remove();
-      tail = [];
-    }
-    does[op.o]?.(op);
-  };
+  return (/** @type {Op} */ op) => does[op.o]?.(op);
 }
 
 /**
  * A reply: its parts in their places, its footer with the buttons of its state.
- * @param {HTMLElement} box @param {HTMLElement} foot @param {Bar["dress"]} dress @param {(within: Element) => void} math
+ * @param {HTMLElement} box @param {HTMLElement} foot @param {Bar["dress"]} dress @param {Formulas} math
  */
 function replyPart(box, foot, dress, math) {
   /** @type {Map<number, {el: Element, take: (op: Op) => void}>} */
@@ -117,14 +155,14 @@ function replyPart(box, foot, dress, math) {
       const el = element("div");
       const after = Math.min(...[...parts.keys()].filter((key) => key > s));
       box.insertBefore(el, parts.get(after)?.el ?? null);
-      parts.set(s, (there = { el, take: part(el) }));
+      parts.set(s, (there = { el, take: part(el, math) }));
     }
     return there;
   };
   return (/** @type {Message} */ message) => {
     if (message.t === "ops") {
       for (const op of message.ops) at(op.s).take(op);
-      for (const s of new Set(message.ops.map((op) => op.s))) math(at(s).el);
+      for (const s of new Set(message.ops.map((op) => op.s))) math.set(at(s).el);
     } else if (message.t === "foot") {
       foot.replaceChildren(...nodes(message.h));
       box.setAttribute("aria-busy", String(LIVE.includes(message.state)));
