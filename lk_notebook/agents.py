@@ -13,6 +13,7 @@ from typing import Any
 
 from livekit.agents import Agent, AgentSession, llm
 from livekit.agents.voice import io
+from livekit.agents.voice.agent_activity import ActivityClosedError
 from livekit.agents.voice.agent_session import SessionConnectOptions
 
 from lk_notebook.agent_tools import Tools, named
@@ -183,7 +184,7 @@ class Talk:
                 await self._changes.pop(0)(session.current_agent)
             run = session.run(user_input=prompt)
             turn.result = await run
-            with contextlib.suppress(RuntimeError):  # it was closed by a tool
+            with contextlib.suppress(RuntimeError, ActivityClosedError):  # a tool has closed it
                 await session.wait_for_idle()  # who took over may still greet
         except asyncio.CancelledError:
             turn.end("stopped")

@@ -41,6 +41,10 @@ class Billing(Agent):
     async def pay(self, amount: int) -> str:
         "Pay a bill."
         return f"paid {amount} in the main thread: {threading.current_thread() is threading.main_thread()}"
+async def bye(context: RunContext) -> str:
+    "Ends the conversation."
+    context.session.shutdown()
+    return "bye"
 class Greeter(Agent):
     async def on_enter(self):
         self.session.say("Welcome.")
@@ -545,6 +549,19 @@ def test_close_ends_the_session_and_its_history_stays(talk):
 
     assert closed.shown.strip() == "True"
     assert said(talk.requests[1]) == [("user", "hello")]
+
+
+def test_a_tool_may_end_the_session(talk):
+    """What the agent says last is shown; the next turn goes on where it was."""
+    talk.play(calling(call("bye")), stream("Goodbye."), stream("Hello again."))
+
+    last = talk("bye", "-t bye")
+    after_ = talk("hi")
+
+    assert last.status == "ok", last.shown
+    assert "Goodbye." in last.shown
+    assert "Hello again." in after_.shown
+    assert ("assistant", "Goodbye.") in said(talk.requests[-1])
 
 
 def test_a_session_that_has_ended_goes_on_in_a_new_one(talk):
