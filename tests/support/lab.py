@@ -193,7 +193,7 @@ class Notebook:
     def press(self, item: str) -> None:
         """A button of the notebook's toolbar, such as `save` or `interrupt`."""
         button = self.page.locator(f".jp-NotebookPanel-toolbar [data-jp-item-name='{item}']")
-        button.locator("button, jp-button").first.dispatch_event("click")
+        button.locator("button, jp-button").first.click()
 
     def save(self) -> dict[str, Any]:
         """Save, and the file as it then is."""
