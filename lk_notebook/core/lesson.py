@@ -57,6 +57,17 @@ def tasks(tape: Tape, prompts: Sequence[str]) -> list[Task]:
     return [_task(tape, prompt, asked) for prompt in prompts or dict.fromkeys(text for text, _ in asked)]
 
 
+def pieces(template: str) -> list[tuple[str, str | None]]:
+    """The prompt in pieces: a text, or the name of a blank beside its place.
+
+    Example:
+        >>> pieces("What is {{ x }}?")
+        [('What is ', None), ('', 'x'), ('?', None)]
+    """
+    parts = _BLANK.split(template)
+    return [("", part) if i % 2 else (part, None) for i, part in enumerate(parts)]
+
+
 def messages(take: Take) -> list[dict[str, Any]]:
     """The messages that were recorded."""
     return [dict(message) for message in take.request["messages"]]
