@@ -538,6 +538,27 @@ def test_without_livekit_agents_the_cell_tells_how_to_install_it(kernel):
     ]
 
 
+def test_a_recorded_conversation_is_played_without_an_account(talk, kernel):
+    """A class follows it, tools and all, on machines that have none."""
+    talk.play(
+        calling(call("get_weather", '{"city": "Paris"}')), stream("It is sunny there."), stream("You are welcome.")
+    )
+    tape = str(talk.kernel.home / "talk.jsonl")
+    talk.run(f"%lkrecord {tape}")
+    talk("hi", "-t get_weather")
+    talk("thanks")
+    talk.run("%lkrecord --off")
+
+    bare = kernel()
+    bare.run(TOOLS, seconds=60)
+    bare.run(f"%lkreplay {tape}")
+    first, second = bare.run("%%lkagent -t get_weather\nhi", seconds=60), bare.run("%%lkagent\nthanks")
+
+    assert "Called get_weather(city='Paris')" in first.shown, first.shown
+    assert "It is sunny there." in first.shown
+    assert "You are welcome." in second.shown
+
+
 # Closing ----------------------------------------------------------------------------------------------------------
 
 
