@@ -46,7 +46,8 @@ class Lab:
         self.home, self.work = Path(tempfile.mkdtemp(prefix="lk")), Path(tempfile.mkdtemp(prefix="lk"))
         self.token = os.urandom(16).hex()
         self.set("notebook-extension/tracker", windowingMode="none")
-        self.set("apputils-extension/notification", checkForUpdates=False, fetchNews="false")
+        if app == "jupyterlab":  # Notebook 7 has no such plugin
+            self.set("apputils-extension/notification", checkForUpdates=False, fetchNews="false")
         with socket.create_server(("127.0.0.1", 0)) as free:
             port = free.getsockname()[1]
         self.origin = f"http://127.0.0.1:{port}"
