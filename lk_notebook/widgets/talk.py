@@ -6,7 +6,7 @@ import contextvars
 import itertools
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -179,7 +179,7 @@ class Talk:
             said = chat.before(_NEXT)
             last = said[-1].said.counted if said and not said[-1].said.stale else None
             messages = [*chat.history(_NEXT, system or ""), asked]
-            reply = llm.ask(messages, Carried(tools=tools, last=last, cell=self.name))
+            reply = llm.ask(messages, Carried(tools=tools, confirm=self._cannot_ask, last=last, cell=self.name))
             reply.remembered = len(said)
             turn = Turn((self.name, next(self._numbers)), asked, reply, system or "")
             reply.remember = lambda whole: setattr(turn, "said", whole)
@@ -188,6 +188,14 @@ class Talk:
             self._chat.turns[at:] = [turn]
             self.follow_up()
         return reply
+
+    def _cannot_ask(self, name: str, _arguments: Mapping[str, Any]) -> bool:
+        """A tool that wants the user's leave: the thread it runs in cannot wait for a view."""
+        if (reply := self.running) is not None:
+            reply.on_note(
+                f"{name} was not run: it asks first, and a panel cannot ask. In a cell it can: %%lkchat -t {name}."
+            )
+        return False
 
     def go_on(self) -> None:
         """Goes on with the last answer, where it was cut.

@@ -309,6 +309,16 @@ def test_tools_run_in_the_notebook(seat):
     assert panel.value("panel.messages[-1]['content']") == "There are 7 of tea."
 
 
+def test_a_tool_that_asks_first_is_not_run_and_the_footer_says_so(seat):
+    """A panel cannot ask; it never runs what nobody allowed."""
+    seat.run(f"from lk_notebook import tool\n@tool(confirm=True)\n{TOOL}")
+    panel = Panel(seat, "'openai/gpt-4.1-mini', tools=[stock]")
+    panel.ask("call")
+
+    assert "7 of tea" not in panel.value("panel.messages")
+    assert "stock was not run" in panel.told("foot")[-1]["h"]
+
+
 def test_what_the_model_does_not_take_is_left_out_and_said(panel):
     """It stays set, for the next model."""
     panel.seat.run("panel.extra_kwargs = {'reasoning_effort': 'low', 'temperature': 0}")
