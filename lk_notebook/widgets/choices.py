@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from lk_notebook.core import catalogue, listing
+from lk_notebook.core import catalogue, listing, local
 from lk_notebook.core.listing import Row
 from lk_notebook.core.routing import DEMO_MODEL
 from lk_notebook.core.values import Account
@@ -30,7 +30,7 @@ class Choice:
         return self.aside != NO_ACCOUNT
 
 
-def models(accounts: Sequence[Account], first: Sequence[str] = ()) -> list[Choice]:
+def models(accounts: Sequence[Account], first: Sequence[str] = (), here: str | None = None) -> list[Choice]:
     """All models that are served, those first that an account reaches; prices are USD for a million tokens.
 
     Example:
@@ -40,17 +40,17 @@ def models(accounts: Sequence[Account], first: Sequence[str] = ()) -> list[Choic
     Args:
         accounts: those of the user's.
         first: models that stand above all others: the one of the panel, those of `%lkuse`.
+        here: the local model, where there is one.
     """
     groups: dict[str, list[Row]] = {}
     for row in listing.rows(accounts):
-        if row.status != "retired":
+        if row.status != "retired" and not row.model.startswith(local.PREFIX):
             groups.setdefault(row.model, []).append(row)
     found = {model: Choice(model, _price(rows), _aside(rows)) for model, rows in groups.items()}
-    named = [found.get(model, Choice(model, UNKNOWN_PRICE)) for model in dict.fromkeys(first) if model != DEMO_MODEL]
-    rest = [choice for model, choice in found.items() if model not in first]
-    reached = [choice for choice in rest if choice.reached]
-    beyond = [choice for choice in rest if not choice.reached]
-    return [*named, *reached, Choice(DEMO_MODEL, BUILT_IN), *beyond]
+    built_in = {model: Choice(model, BUILT_IN) for model in (here, DEMO_MODEL) if model}
+    found |= built_in
+    named = [found.pop(model, None) or Choice(model, UNKNOWN_PRICE) for model in dict.fromkeys(first)]
+    return [*named, *sorted(found.values(), key=lambda choice: not choice.reached)]
 
 
 def providers(model_id: str, accounts: Sequence[Account], named: str | None = None) -> list[Choice]:

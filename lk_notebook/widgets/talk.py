@@ -87,8 +87,10 @@ class Entry:
     @property
     def sent(self) -> list[tuple[str, str]]:
         """The request behind it, in several spellings."""
+        from lk_notebook.sent import what_was_sent  # noqa: PLC0415 - only who looks
+
         said = self.turn.said
-        return said.what_was_sent() if isinstance(said, Reply) else []
+        return what_was_sent(said) if isinstance(said, Reply) else []
 
     @property
     def over(self) -> bool:
@@ -134,6 +136,10 @@ class Talk:
         """The reply that is under way."""
         said = self.entries[-1].turn.said if self.entries else None
         return said if isinstance(said, Reply) and said.state not in ENDED else None
+
+    @property
+    def _busy(self) -> dict[str, Any]:
+        return {"t": "busy", "on": self.running is not None}
 
     def history(self) -> list[Message]:
         """The messages so far, as the next question will be sent with."""
@@ -213,7 +219,7 @@ class Talk:
         """Tells a view that has lost its content all of it: what stands above the turns, then these."""
         with self._lock:
             turns = [message for entry in self.entries for message in entry.anew()]
-            self.tell([{"t": "reset"}, *head, *turns, {"t": "busy", "on": self.running is not None}])
+            self.tell([{"t": "reset"}, *head, *turns, self._busy])
 
     def follow_up(self) -> None:
         """Brings the view up to the chat: also to turns that a cell has asked in it."""
@@ -225,7 +231,7 @@ class Talk:
                 self.tell([{"t": "drop", "c": entries[same].c}])
             new = [self._entry(turn) for turn in turns[same:]]
             self.entries = [*entries[:same], *new]
-            self.tell([message for entry in new for message in entry.anew()])
+            self.tell([*(message for entry in new for message in entry.anew()), self._busy])
             for entry in new:
                 if not entry.over:
                     work = self._context.copy().run
@@ -241,7 +247,6 @@ class Talk:
         reply, page = entry.turn.said, entry.seen
         assert isinstance(reply, Reply)  # noqa: S101 - for the type checker
         assert isinstance(page, Page)  # noqa: S101 - for the type checker
-        self.tell([{"t": "busy", "on": True}])
         with reply.woken() as woken:
             while True:
                 woken.wait(TICK)
@@ -254,6 +259,7 @@ class Talk:
                 if ended:
                     break
                 time.sleep(max(AT_LEAST, TIMES * (time.monotonic() - begun)))
+        with self._lock:
+            self.tell([self._busy])
         if entry in self.entries:
-            self.tell([{"t": "busy", "on": self.running is not None}])
             self.changed()

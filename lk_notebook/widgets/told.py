@@ -8,12 +8,13 @@ from dataclasses import asdict, replace
 from typing import Any
 
 from lk_notebook.core import catalogue
+from lk_notebook.core.local import PREFIX
 from lk_notebook.core.routing import DEFAULT_MODEL, DEMO_MODEL
 from lk_notebook.core.text import clean
 from lk_notebook.core.values import Account, Message, Setup, redact
 from lk_notebook.errors import ConfigurationError, LkError
 from lk_notebook.llm import LLM
-from lk_notebook.net import accounts
+from lk_notebook.net import accounts, local
 from lk_notebook.net.given import GIVEN
 from lk_notebook.session import current
 from lk_notebook.widgets import choices, form
@@ -77,7 +78,8 @@ def models(model_id: str) -> Message:
     """The lines of the model picker."""
     session = current()
     used = (setup.model for setup in (session.defaults, *session.aliases.values()))
-    found = choices.models(_accounts(), [model_id, *filter(None, used)])
+    here = local.standing(GIVEN.getenv).model
+    found = choices.models(_accounts(), [model_id, *filter(None, used)], here)
     return {"t": "models", "all": [asdict(choice) for choice in found]}
 
 
@@ -104,7 +106,7 @@ def _prospect(llm: LLM, words: Setup) -> list[str]:
         model = asking(llm, words).route().model
     except LkError as error:
         return str(error).splitlines()
-    if model == DEMO_MODEL:
+    if model == DEMO_MODEL or model.startswith(PREFIX):
         return ["Replies come from the built-in model. %lkaccount adds yours."]
     return [f"Replies come from {model}. Pick another model above."]
 
