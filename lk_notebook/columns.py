@@ -61,6 +61,9 @@ class Column:
 class Columns:
     """What is seen of a comparison, for `show.watch`."""
 
+    #: What can be done with a column for which nothing could be sent.
+    unsent: tuple[str, ...] = ()
+
     def __init__(self, columns: list[Column], *, blind: bool = False) -> None:
         self.columns, self.blind = columns, blind
         self.verdict = ""  # what came of the vote
@@ -136,6 +139,13 @@ class Columns:
         self.blind = False
         self.verdict = self.verdict or "No vote."
 
+    def take(self, c: int, asked: Reply | LkError) -> None:
+        """Another reply in the place of one; a view must have emptied that place."""
+        self.columns[c] = replace(self.columns[c], asked=asked)
+        self._pages[c] = Page(asked) if isinstance(asked, Reply) else None
+        self._seen.pop(f"head{c}", None)
+        self._seen.pop(f"foot{c}", None)
+
     def revealed(self) -> str:
         """What is told of the columns below them, as plain text."""
         return redact(clean("\n\n".join(filter(None, (self.verdict, grid_text(self._figures()))))))
@@ -194,7 +204,7 @@ class Columns:
         self._hide_thoughts()
         for i, page in enumerate(self._pages):
             if page is None:
-                told: list[Message] = [{"t": "foot", "c": i, "state": "failed", "acts": []}]
+                told: list[Message] = [{"t": "foot", "c": i, "state": "failed", "acts": list(self.unsent)}]
             else:
                 told = page.anew(i) if anew else page.changes(i)
             for message in told:

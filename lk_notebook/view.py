@@ -30,8 +30,8 @@ class View(anywidget.AnyWidget):
     subshell: it only sets flags and asks.
     """
 
-    _esm = STATIC / "lk.js"
-    _css = STATIC / "lk.css"
+    _esm: Path | str = STATIC / "lk.js"
+    _css: Path | str = STATIC / "lk.css"
     kind = traitlets.Unicode("reply").tag(sync=True)
     number = traitlets.Unicode().tag(sync=True)  # of the HTML that takes its place
 

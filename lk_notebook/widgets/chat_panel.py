@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import contextlib
 import contextvars
 import copy
 import itertools
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-import ipywidgets
 import traitlets
-from IPython import get_ipython
 
 from lk_notebook.core import parameters
 from lk_notebook.core.request import check_messages
@@ -21,19 +18,14 @@ from lk_notebook.errors import ConfigurationError, LkError
 from lk_notebook.llm import LLM
 from lk_notebook.reply import Reply
 from lk_notebook.session import current
-from lk_notebook.view import STATIC, View
 from lk_notebook.widgets import choices, form, told, transcript
+from lk_notebook.widgets.panel import Panel, joined
 from lk_notebook.widgets.talk import Talk
 
 _numbers = itertools.count(1)
 
 
-def _both(kind: str) -> str:
-    """What all views share, and what panels add to it: one module, one style sheet."""
-    return "\n".join((STATIC / f"{name}.{kind}").read_text("utf-8") for name in ("lk", "chat"))
-
-
-class ChatPanel(View):
+class ChatPanel(Panel):
     """A chat panel: pick a model, type, and the reply streams; each panel is a chat of its own.
 
     Example:
@@ -63,8 +55,8 @@ class ChatPanel(View):
         PromptError: `messages` is set to what is no list of messages.
     """
 
-    _esm = _both("js")
-    _css = _both("css")
+    _esm = joined("lk.js", "panel.js", "chat.js")
+    _css = joined("lk.css", "chat.css")
 
     model = traitlets.Unicode(None, allow_none=True)
     provider = traitlets.Unicode(None, allow_none=True)
@@ -211,28 +203,9 @@ class ChatPanel(View):
 
     def _kept(self) -> dict[str, str]:
         assert self._talk is not None  # noqa: S101 - as above
-        return self._talk.read(lambda entries: transcript.bundle(self.number, entries))  # type: ignore[no-any-return]
-
-    # Where it stands -----------------------------------------------------------------------------------------------
-
-    def _ipython_display_(self) -> None:
-        self._outputs.show()
-
-    def _watch_cells(self) -> None:
-        """A box around the panel displays itself: its cell then gets the transcript below it."""
-        shell = get_ipython()  # type: ignore[no-untyped-call]
-        if shell is None:
-            return
-
-        def ended(_result: object) -> None:
-            if not self._outputs.any and self.comm is not None:
-                if not _is_boxed(self):
-                    return
-                self._outputs.show(widget=False)
-            with contextlib.suppress(ValueError):
-                shell.events.unregister("post_run_cell", ended)
-
-        shell.events.register("post_run_cell", ended)
+        return self._talk.read(  # type: ignore[no-any-return]
+            lambda entries: transcript.bundle(self.number, ((each.asked, each.model, each.bundle()) for each in entries))
+        )
 
 
 def _joined(given: Setup, llm: LLM | None) -> tuple[LLM, Setup]:
@@ -246,12 +219,6 @@ def _joined(given: Setup, llm: LLM | None) -> tuple[LLM, Setup]:
     extra = {**base.extra_kwargs, **given.extra_kwargs}
     system = base.system if given.system is None else given.system
     return llm, Setup(given.model or base.model, given.provider or base.provider, base.account, extra, system)
-
-
-def _is_boxed(panel: ChatPanel) -> bool:
-    """Whether a box of ipywidgets holds the panel."""
-    there = getattr(ipywidgets.widgets.widget, "_instances", {})
-    return any(isinstance(each, ipywidgets.Box) and panel in each.children for each in list(there.values()))
 
 
 def _send(panel: ChatPanel, talk: Talk, message: Message) -> None:
