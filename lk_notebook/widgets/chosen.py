@@ -1,4 +1,4 @@
-"""What is chosen in a compare panel, and the HTML of its controls: pickers, settings, what stands where nothing was asked."""
+"""What is chosen in a compare panel, as HTML: pickers, settings, and what stands where nothing was asked."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from lk_notebook.widgets import choices, form, markup, told
 from lk_notebook.widgets.choices import Choice
 
 LEAST, MOST = 2, 4
+_SIDE_BY_SIDE = "Each answers in a column of its own. Pick others above."
 EXAMPLES = ("Explain overfitting in three sentences.", "Write a haiku about the sea.")
 
 
@@ -60,7 +61,7 @@ class Chosen:
             '<div class="lk-compose"><textarea name="ask" rows="1" placeholder="Ask all of them"'
             ' aria-label="Ask all of them" data-enter></textarea><span data-at="go"></span></div>'
             '<div class="lk-low"><span class="lk-hint">Enter sends · Shift+Enter new line · Esc stops</span>'
-            '<span data-at="low"></span></div>'
+            '<span><span data-at="low"></span><span data-at="again"></span></span></div>'
             '<div data-at="asked"></div><div class="lk-round" data-at="round"></div>'
             f'<div class="lk-sr" role="status" data-at="status"></div>{markup.model_list(self.number)}'
         )
@@ -113,13 +114,13 @@ class Chosen:
 
     def empty(self) -> str:
         """What stands where nothing was asked yet."""
-        ways = [told.prospect(self.llm, Setup(i, s.provider)) for i, s in zip(self.ids, map(self.setup, self.models), strict=True)]
-        broken = [way for way in ways if len(way) > 1]
-        alone = len({*map(tuple, ways)}) == 1 and not broken
-        said = broken[0] if broken else ways[0] if alone else ["Each answers in a column of its own. Pick others above."]
-        examples = "".join(markup.button(text, "send", name=f"example{i}", data_text=text) for i, text in enumerate(EXAMPLES))
+        each = zip(self.ids, map(self.setup, self.models), strict=True)
+        ways = [told.prospect(self.llm, Setup(model, setup.provider)) for model, setup in each]
+        said = next((way for way in ways if len(way) > 1), ways[0] if ways == ways[:1] * len(ways) else [_SIDE_BY_SIDE])
+        rows = enumerate(EXAMPLES)
+        examples = "".join(markup.button(text, "send", name=f"example{i}", data_text=text) for i, text in rows)
         return (
-            f'<div class="lk-empty"><div class="lk-h">Ask several models the same</div>'
+            '<div class="lk-empty"><div class="lk-h">Ask several models the same</div>'
             f'<div class="lk-prospect">{markup.lines(said)}</div><div class="lk-row">{examples}</div></div>'
         )
 

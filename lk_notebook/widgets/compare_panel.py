@@ -2,36 +2,26 @@
 
 from __future__ import annotations
 
-import contextlib
 import contextvars
 import itertools
-import threading
-import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import traitlets
 
-from lk_notebook.columns import columns
-from lk_notebook.core import comparison, parameters
+from lk_notebook.core import parameters
 from lk_notebook.core.values import Message, Setup, model_and_provider, redact
 from lk_notebook.desk import desk
-from lk_notebook.errors import ConfigurationError, LkError, PromptError
+from lk_notebook.errors import ConfigurationError, LkError
 from lk_notebook.llm import LLM, Carried
-from lk_notebook.net.loop import TICK
-from lk_notebook.page import plain_text
-from lk_notebook.reply import ENDED, Reply
+from lk_notebook.reply import Reply
 from lk_notebook.session import current
 from lk_notebook.widgets import choices, form, markup, told, transcript
 from lk_notebook.widgets.chosen import LEAST, MOST, Chosen
-from lk_notebook.widgets.panel import Panel, joined
-from lk_notebook.widgets.rounds import Round
-from lk_notebook.widgets.talk import AT_LEAST, TIMES
+from lk_notebook.widgets.comparing import Comparing
+from lk_notebook.widgets.panel import Panel, Places, joined
 
 _numbers = itertools.count(1)
-
-_SET = ("top", "summary", "fields", "dead", "alert")
-_ASKED = ("asked", "go", "low", "vote", "status", "alert")
 
 
 class ComparePanel(Panel):
@@ -55,8 +45,8 @@ class ComparePanel(Panel):
         account: the account that all of them are asked at, as for `LLM`.
         traits: any further trait of an `ipywidgets.DOMWidget`, such as `layout`.
 
-    `models`, `extra_kwargs`, `system` and `blind` are traits: set them and the view follows, choose in the view and they
-    change. `replies` (a Reply each, None where nothing could be sent) and `running` are traits to observe. None of them
+    `models`, `extra_kwargs`, `system` and `blind` are traits: set them and the view follows, choose in the view and
+    they change. `replies` (a Reply each, None where nothing could be sent) and `running` are traits to observe. None of them
     is part of the widget's state, which a notebook may save. Votes are counted with those of `%%lkcompare --blind`.
 
     Raises:
@@ -73,7 +63,7 @@ class ComparePanel(Panel):
     replies: traitlets.List[Any] = traitlets.List(read_only=True)
     running = traitlets.Bool(default_value=False, read_only=True)
 
-    _open = False
+    _comparing: Comparing | None = None
 
     def __init__(
         self,
@@ -92,24 +82,23 @@ class ComparePanel(Panel):
         self._llm = LLM(account=account)
         self._tools = tuple(tools)
         self._context = contextvars.copy_context()
-        self._lock = threading.RLock()
-        self._rounds: list[Round] = []
-        self._drawn: dict[str, str] = {}  # the places of the view, as it was last told
-        self._slip: dict[str, tuple[str, list[str]]] = {}
+        self._slip: dict[str, tuple[str, list[str]]] = {}  # by field: what was typed, and what is wrong with it
         self._alert = ""
         desk.at_home()
         super().__init__(self._heard_of, kind="compare", number=f"compare-{next(_numbers)}", **traits)
         self._outputs = transcript.Outputs(self.mime, self._kept)
         self.extra_kwargs, self.system, self.blind = dict(words.extra_kwargs), words.system, blind
         self.models = list(models) or self._default_models()
-        self._open = True
-        self._rebuild()
+        self._places = Places(self.tell)
+        carried = Carried(tools=self._tools, cell=self.number)
+        self._comparing = Comparing(current(), self._places, self, carried)
+        self.rebuild()
         self._watch_cells()
 
     def close(self) -> None:
         """Ends the replies that are under way, and the view; the transcript stays."""
-        if self._open:
-            self.stop()
+        if self._comparing is not None:
+            self._comparing.stop()
         super().close()
 
     @property
@@ -120,8 +109,7 @@ class ComparePanel(Panel):
     @property
     def table(self) -> Any:
         """The figures of the last comparison in the order of its models: a DataFrame where there is pandas."""
-        with self._lock:
-            return self._rounds[-1].table if self._rounds else None
+        return self._asking.table
 
     def ask(self, prompt: str) -> list[Reply | None]:
         """Asks all of them, as Enter does; the view shows how the replies grow.
@@ -138,37 +126,13 @@ class ComparePanel(Panel):
         Raises:
             PromptError: the prompt is empty.
             ConfigurationError: replies still come.
-            LkError: nothing could be sent to any of them.
+            LkError: nothing could be sent to any of them; as `LLM` does.
         """
-        with self._lock:
-            if self._rounds and not self._rounds[-1].over:
-                raise ConfigurationError("Replies are still coming.", "Stop them, or wait for their end.")
-            if not prompt.strip():
-                raise PromptError("The prompt is empty.", "Write what you want to ask.")
-            cells, left_out = self._chosen.cells()
-            asked = current().ask_all(cells, prompt, self._carried)
-            replies = []
-            for (_, reply), names in zip(asked, left_out, strict=True):
-                if isinstance(reply, Reply):
-                    replies.append(reply)
-                    for name in names:
-                        reply.on_note(f"{name} was left out: {reply.model} does not take it.")
-            if not replies:
-                raise next(error for _, error in asked if isinstance(error, LkError))
-            self._reveal("")
-            shown = columns(cells, asked, current().aliases)
-            self._rounds.append(Round(prompt, cells, shown, blind=self.blind, number=self.number))
-            self._alert = ""
-            self._rebuild()
-        self._started(self._rounds[-1], replies)
-        return [column.reply for column in self._rounds[-1].in_line]
+        return self._asking.ask(prompt, self._chosen, blind=self.blind)
 
-    def stop(self, c: int = -1) -> None:
-        """Ends the replies that are under way; what had arrived stays. `c`: only this one, as they are shown."""
-        with self._lock:
-            for i, reply in enumerate(self._rounds[-1].numbered if self._rounds else ()):
-                if reply is not None and c in (-1, i):
-                    reply.stop()
+    def stop(self) -> None:
+        """Ends the replies that are under way; what had arrived stays."""
+        self._asking.stop()
 
     # What the traits hold ------------------------------------------------------------------------------------------
 
@@ -192,8 +156,10 @@ class ComparePanel(Panel):
 
     @traitlets.observe("models", "extra_kwargs", "system", "blind")
     def _other_words(self, _change: Any) -> None:
-        if self._open:
-            self._draw(*_SET, "low", *([] if self._rounds else ["round"]))
+        if self._comparing is not None:
+            self._draw()
+            if self._comparing.last is None:
+                self._places.put({"round": self._chosen.empty()})
 
     def _full(self, word: str) -> str:
         model, provider = model_and_provider(word)
@@ -218,224 +184,108 @@ class ComparePanel(Panel):
         return Chosen(self.number, self._llm, self.models, self.extra_kwargs, self.system, bool(self._tools))
 
     @property
-    def _carried(self) -> Carried:
-        return Carried(tools=self._tools, cell=self.number)
+    def _asking(self) -> Comparing:
+        assert self._comparing is not None  # noqa: S101 - made with the panel
+        return self._comparing
 
     # What the view is told -----------------------------------------------------------------------------------------
 
-    def _place(self, name: str) -> str:
-        """The HTML of one place of the view."""
-        chosen, last = self._chosen, self._rounds[-1] if self._rounds else None
-        running = last is not None and not last.over
-        if name in ("top", "summary", "dead"):
-            return str(getattr(chosen, name)())
-        if name == "fields":
-            return chosen.fields(self._slip)
-        if name == "models":
-            return chosen.lines()
-        if name == "round":
-            return chosen.empty() if last is None else last.frame()
-        if name == "go":
-            stop = markup.button("Stop all", "stop", "lk-go", name="go", data_c=-1)
-            return stop if running else markup.button("Send", "send", "lk-go", name="go")
-        if name == "low":
-            return self._low(running=running)
-        if name == "alert":
-            return self._alert
-        return "" if last is None else {"asked": last.question, "vote": last.vote, "status": last.status}[name]()
+    def _draw(self, *, anew: bool = False) -> None:
+        """Tells what has changed of what is set, or all of it."""
+        chosen = self._chosen
+        add = markup.button("Add a column", "add", "lk-flat") if len(self.models) < MOST else ""
+        self._places.put({
+            "top": chosen.top(),
+            "summary": chosen.summary(),
+            "fields": chosen.fields(self._slip),
+            "dead": chosen.dead(),
+            "low": markup.check("Blind", "blind", on=self.blind) + add,
+            "alert": self._alert,
+        }, anew=anew)  # fmt: skip
 
-    def _low(self, *, running: bool) -> str:
-        check = f'<label class="lk-check"><input type="checkbox" name="blind" data-t="blind"{" checked" * self.blind}>'
-        more = markup.button("Add a column", "add", "lk-flat") if len(self.models) < MOST else ""
-        again = markup.button("Run again", "again", "lk-flat", disabled=running) if self._rounds else ""
-        return f'{check}Blind</label>{more}{again}'
+    def rebuild(self) -> None:
+        """Tells all of it: to a view without content, or when something else is asked."""
+        self._places.begin(self._chosen.frame())
+        self._places.put({"models": self._chosen.lines()})
+        self._draw()
+        self._asking.rebuild(self._chosen.empty())
 
-    def _draw(self, *names: str, anew: bool = False) -> None:
-        """Tells the view the places that have changed, or all the same."""
-        with self._lock:
-            now = {name: redact(self._place(name)) for name in names}
-            new = {name: html for name, html in now.items() if anew or self._drawn.get(name) != html}
-            self._drawn.update(new)
-            self.tell([{"t": "html", "at": name, "h": html} for name, html in new.items()])
-
-    def _rebuild(self) -> None:
-        """Tells all of it: to a view that is empty, or when something else is asked."""
-        with self._lock:
-            self._drawn = {}
-            self.tell([{"t": "reset"}, {"t": "frame", "h": self._chosen.frame()}])
-            self._draw("models", "top", "summary", "fields", "dead", "round", *_ASKED)
-            if self._rounds:
-                self.tell(self._rounds[-1].anew())
-
-    def _started(self, shown: Round, replies: list[Reply]) -> None:
-        """Some replies have begun to grow."""
-        self.set_trait("replies", [column.reply for column in shown.in_line])
-        self.set_trait("running", True)  # noqa: FBT003 - traitlets' signature
+    def changed(self) -> None:
+        """Replies have begun, or ended, or it is known whose they are."""
         self._outputs.write()
-        work = self._context.copy().run
-        threading.Thread(target=work, args=(self._follow, shown, replies), daemon=True).start()
-
-    def _follow(self, shown: Round, replies: list[Reply]) -> None:
-        """Tells the view how replies grow, to their end."""
-        woken = threading.Event()
-        with contextlib.ExitStack() as stack:
-            for reply in replies:
-                stack.enter_context(reply.woken(woken))
-            while True:
-                woken.wait(TICK)
-                woken.clear()
-                ended = all(reply.state in ENDED for reply in replies)
-                begun = time.monotonic()
-                with self._lock:
-                    if shown is self._rounds[-1] and shown.news():
-                        self.tell(shown.changes())
-                        self._draw("status")
-                if ended:
-                    break
-                time.sleep(max(AT_LEAST, TIMES * (time.monotonic() - begun)))
-        self._ended(shown)
-
-    def _ended(self, shown: Round) -> None:
-        with self._lock:
-            if not shown.over:
-                return
-            if shown.blind and len(shown.candidates) < comparison.LEAST:
-                shown.verdict = "No vote: fewer than two answers came."
-                self._reveal("")
-            if shown is self._rounds[-1]:
-                self._draw(*_ASKED)
-        self._outputs.write()
-        self.set_trait("running", False)  # noqa: FBT003 - as above
-
-    def _reveal(self, letter: str) -> None:
-        """Takes a vote on the last answers, where one is due, and tells whose they are."""
-        if not self._rounds or not (last := self._rounds[-1]).blind:
-            return
-        if vote := last.voted(letter):
-            current().votes.append(vote)
-        self.tell(last.changes())
-        self._draw("vote", "status")
+        self.set_trait("replies", self._asking.replies)
+        self.set_trait("running", self._asking.running)
 
     def _kept(self) -> dict[str, str]:
-        with self._lock:
-            turns = [(each.asked, "Answers", each.kept()) for each in self._rounds]
-        return transcript.bundle(self.number, turns, "compare")
+        return transcript.bundle(self.number, self._asking.kept(), "compare")
 
     # What it asks for ----------------------------------------------------------------------------------------------
 
     def _heard_of(self, message: Message) -> None:
         """What the view asks for is done in the context of the cell that made the panel: its output goes there."""
-        act = getattr(self, f"_on_{message.get('t', '')}", None)
-        if act is not None and self._open:
+        if self._comparing is not None and (act := self._acts.get(message.get("t", ""))) is not None:
             self._context.copy().run(self._do, act, message)
 
-    def _do(self, act: Callable[[Message], None], message: Message) -> None:
+    def _do(self, act: Callable[[int, str, str], object], message: Message) -> None:
+        c, name, text = int(message.get("c", 0)), str(message.get("name", "")), str(message.get("text", ""))
         try:
-            act(message)
+            act(c, name, text)
         except LkError as error:
             lines = redact(str(error)).splitlines()
             if message["t"] == "field":
-                self._slip[str(message.get("name"))] = (str(message.get("text", "")), lines)
+                self._slip[name] = (text, lines)
             else:
                 self._alert = markup.lines(lines)
-            self._draw("top", "fields", "alert", anew=True)  # what was chosen does not hold
+            self._draw(anew=True)  # what was chosen in the view does not hold
             if message["t"] == "send":
-                self.tell([{"t": "draft", "h": redact(str(message.get("text", "")))}])
+                self.tell([{"t": "draft", "h": text}])
+        else:
+            if self._alert and message["t"] not in ("models", "moved", "lost", "copy", "sent"):
+                self._alert = ""
+                self._draw()
 
-    def _on_send(self, message: Message) -> None:
-        self.ask(str(message.get("text", "")))
+    @property
+    def _acts(self) -> dict[str, Callable[[int, str, str], object]]:
+        """What the view sends -> what is done, with its column, name and text."""
+        asking = self._asking
+        return {
+            "send": lambda _c, _name, text: self.ask(text),
+            "again": lambda *_: self.ask(asking.last.prompt) if asking.last else None,
+            "stop": lambda c, *_: asking.stop(c),
+            "retry": lambda c, *_: asking.once_more("retry", c),
+            "continue": lambda c, *_: asking.once_more("continue", c),
+            "copy": lambda c, *_: asking.said("copy", c),
+            "sent": lambda c, *_: asking.said("sent", c),
+            "vote": lambda _c, _name, text: asking.vote(text),
+            "model": self._to_model,
+            "provider": self._to_provider,
+            "remove": lambda c, *_: self._put(c, []),
+            "add": lambda *_: self._put(len(self.models), [self._another(self._chosen.ids)]),
+            "field": self._to_field,
+            "blind": lambda _c, _name, text: self.set_trait("blind", text == "True"),
+            "models": lambda *_: self._places.put({"models": self._chosen.lines()}),
+            "moved": lambda *_: self._outputs.moved_out(),
+            "lost": lambda *_: self.rebuild(),
+        }
 
-    def _on_again(self, _message: Message) -> None:
-        if self._rounds:
-            self.ask(self._rounds[-1].prompt)
-
-    def _on_stop(self, message: Message) -> None:
-        self.stop(int(message.get("c", -1)))
-
-    def _on_retry(self, message: Message) -> None:
-        self._once_more(message, lambda reply: reply.anew() if reply.anew else None)
-
-    def _on_continue(self, message: Message) -> None:
-        self._once_more(message, lambda reply: reply.continue_())
-
-    def _once_more(self, message: Message, how: Callable[[Reply], Reply | None]) -> None:
-        """Asks one column again, in its place."""
-        with self._lock:
-            last, c = self._rounds[-1], int(message.get("c", 0))
-            before = last.columns[c].reply
-            if before is None:
-                ((_, asked),) = current().ask_all([last.cells[c]], last.prompt, self._carried)
-                if isinstance(asked, LkError):
-                    raise asked
-                reply: Reply | None = asked
-            else:
-                reply = how(before) if before.state in ENDED else None
-            if reply is None:
-                return
-            last.take(c, reply)
-            self._alert = ""
-            self.tell([{"t": "html", "at": f"col{c}", "h": last.column(c)}, *last.changes()])
-            self._draw(*_ASKED)
-        self._started(last, [reply])
-
-    def _on_copy(self, message: Message) -> None:
-        self._answer(message, lambda reply: {"md": plain_text(reply)})
-
-    def _on_sent(self, message: Message) -> None:
-        from lk_notebook.sent import what_was_sent  # noqa: PLC0415 - only who looks
-
-        self._answer(message, lambda reply: {"all": what_was_sent(reply)})
-
-    def _answer(self, message: Message, what: Callable[[Reply], Message]) -> None:
-        c = int(message.get("c", 0))
-        if self._rounds and (reply := self._rounds[-1].reply(c)) is not None:
-            self.tell([{"t": "heard", "at": message["t"], "c": c, **what(reply)}])
-
-    def _on_vote(self, message: Message) -> None:
-        with self._lock:
-            self._reveal(str(message.get("text") or ""))
-        self._outputs.write()
-
-    def _on_model(self, message: Message) -> None:
-        """Another model in one column; a provider that is known not to serve it is named no more."""
-        c = int(message.get("c", 0))
-        model, provider = self._full(str(message.get("text", ""))), model_and_provider(self.models[c])[1]
-        if provider and "@" not in model and choices.serves(model, provider) is not False:
-            model = f"{model}@{provider}"
-        self._set_model(c, [model])
-
-    def _on_provider(self, message: Message) -> None:
-        c, provider = int(message.get("c", 0)), str(message.get("text", ""))
-        model, _ = model_and_provider(self.models[c])
-        self._set_model(c, [f"{model}@{provider}" if provider else model])
-
-    def _on_remove(self, message: Message) -> None:
-        self._set_model(int(message.get("c", 0)), [])
-
-    def _on_add(self, _message: Message) -> None:
-        self._set_model(len(self.models), [self._another(self._chosen.ids)])
-
-    def _set_model(self, c: int, words: list[str]) -> None:
-        self._alert = ""
+    def _put(self, c: int, words: list[str]) -> None:
         self.models = [*self.models[:c], *words, *self.models[c + 1 :]]
 
-    def _on_field(self, message: Message) -> None:
-        name, text = str(message.get("name", "")), str(message.get("text", ""))
+    def _to_model(self, c: int, _name: str, typed: str) -> None:
+        """Another model in one column; a provider that is known not to serve it is named no more."""
+        _, provider = model_and_provider(self.models[c])
+        if provider and "@" not in typed and choices.serves(self._full(typed), provider) is not False:
+            typed = f"{typed}@{provider}"
+        self._put(c, [typed])
+
+    def _to_provider(self, c: int, _name: str, provider: str) -> None:
+        model, _ = model_and_provider(self.models[c])
+        self._put(c, [f"{model}@{provider}" if provider else model])
+
+    def _to_field(self, _c: int, name: str, text: str) -> None:
         if name == "system":
             self.system = text
         else:
             self.extra_kwargs = form.change(self.extra_kwargs, name, text)
         self._slip.pop(name, None)
-        self._draw("fields")
-
-    def _on_blind(self, message: Message) -> None:
-        self.blind = bool(message.get("text"))
-
-    def _on_models(self, _message: Message) -> None:
-        self._draw("models")
-
-    def _on_moved(self, _message: Message) -> None:
-        self._outputs.moved_out()
-
-    def _on_lost(self, _message: Message) -> None:
-        self._rebuild()
+        self._draw()

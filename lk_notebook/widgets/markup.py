@@ -1,4 +1,4 @@
-"""The controls of a panel as HTML: `data-t` says what is sent when one is pressed or filled in, `data-c` for which column.
+"""The controls of a panel as HTML: `data-t` says what is sent when one is used, `data-c` for which column.
 
 Each has a `name`, by which the view gives the focus back after it was drawn anew.
 """
@@ -42,8 +42,8 @@ def button(label: str, t: str, cls: str = "", **more: Any) -> str:
 def model_field(number: str, c: int, value: str) -> str:
     """The field of a model, whose list the view opens."""
     given = {
-        "name": f"model{c}", "data_c": c, "value": value, "role": "combobox", "autocomplete": "off", "spellcheck": "false",
-        "aria_autocomplete": "list", "aria_controls": f"{number}-models", "aria_expanded": "false",
+        "name": f"model{c}", "data_c": c, "value": value, "autocomplete": "off", "spellcheck": "false",
+        "role": "combobox", "aria_autocomplete": "list", "aria_controls": f"{number}-models", "aria_expanded": "false",
     }  # fmt: skip
     return f'<label class="lk-pick"><span>Model</span><span class="lk-open"><input{_attributes(given)}></span></label>'
 
@@ -51,8 +51,14 @@ def model_field(number: str, c: int, value: str) -> str:
 def choice(label: str, t: str, options: Sequence[tuple[str, str]], value: str, **more: Any) -> str:
     """A field of a few values, each with its words."""
     given = {"name": t, "data_t": t, **more}
-    inside = "".join(f"<option{_attributes({'value': v, 'selected': v == value})}>{plain(w)}</option>" for v, w in options)
+    inside = _options(options, value)
     return f'<label class="lk-pick"><span>{plain(label)}</span><select{_attributes(given)}>{inside}</select></label>'
+
+
+def check(label: str, t: str, *, on: bool) -> str:
+    """A box to tick."""
+    given = _attributes({"type": "checkbox", "name": t, "data_t": t, "checked": on})
+    return f'<label class="lk-check"><input{given}>{plain(label)}</label>'
 
 
 def model_lines(models: Iterable[Mapping[str, str]]) -> str:
@@ -79,10 +85,7 @@ def setting(number: str, field: Mapping[str, Any], slip: Sequence[str] = (), typ
     described = f"{number}-{name}-note" if note else None
     given = {"name": name, "data_t": "field", "aria_describedby": described, "aria_invalid": "true" if slip else None}
     if field["values"]:
-        options = "".join(
-            f"<option{_attributes({'value': each, 'selected': each == value})}>{plain(each or 'default')}</option>"
-            for each in ("", *field["values"])
-        )
+        options = _options([(each, each or "default") for each in ("", *field["values"])], value)
         control = f"<select{_attributes(given)}>{options}</select>"
     elif field["kind"] == "lines":
         given["spellcheck"] = "true" if name == "system" else "false"
@@ -92,6 +95,13 @@ def setting(number: str, field: Mapping[str, Any], slip: Sequence[str] = (), typ
     wide = ' class="lk-wide"' if field["kind"] == "lines" else ""
     hint = f'<div id="{described}" class="lk-note">{plain(note)}</div>' if note else ""
     return f"<div{wide}><label>{plain(_LABELS.get(name, name))}{control}</label>{hint}</div>"
+
+
+def _options(options: Iterable[tuple[str, str]], chosen: str) -> str:
+    return "".join(
+        f"<option{_attributes({'value': value, 'selected': value == chosen})}>{plain(words)}</option>"
+        for value, words in options
+    )
 
 
 def lines(told: Sequence[str]) -> str:

@@ -53,7 +53,8 @@ class Round(Columns):
     def frame(self) -> str:
         """The columns, empty, the place of the vote, and that of the table."""
         articles = "".join(
-            f'<article class="lk-column" aria-labelledby="{self.number}-head{i}" data-at="col{i}">{self.column(i)}</article>'
+            f'<article class="lk-column" aria-labelledby="{self.number}-head{i}" data-at="col{i}">'
+            f"{self.column(i)}</article>"
             for i in range(len(self.columns))
         )
         return f'<div class="lk-columns">{articles}</div><div data-at="vote"></div><div data-at="below"></div>'
@@ -76,7 +77,8 @@ class Round(Columns):
             return ""
         choices = [*((f"{letter} is best", letter) for letter in self.candidates), ("Tie", TIE), ("No vote", NONE)]
         buttons = "".join(markup.button(label, "vote", name=f"vote{at}", data_text=at) for label, at in choices)
-        return f'<div class="lk-row" role="group" aria-label="Which is best?"><span>Which is best?</span>{buttons}</div>'
+        question = "Which is best?"
+        return f'<div class="lk-row" role="group" aria-label="{question}"><span>{question}</span>{buttons}</div>'
 
     def voted(self, letter: str) -> dict[str, Any] | None:
         """Takes a vote, and tells the names; gives it as a session keeps it, nothing for no vote."""
