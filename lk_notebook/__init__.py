@@ -23,10 +23,28 @@ if TYPE_CHECKING:
     from lk_notebook.widgets import ChatPanel, ComparePanel
 
 __version__ = "0.1.0"
-__all__ = ["LLM", "ChatPanel", "ComparePanel", "Reply", "errors", "inference", "load_ipython_extension", "tool", "unload_ipython_extension"]
+__all__ = [
+    "LLM",
+    "ChatPanel",
+    "ComparePanel",
+    "Reply",
+    "errors",
+    "inference",
+    "load_ipython_extension",
+    "tool",
+    "unload_ipython_extension",
+]
 
 #: Name -> the module that has it; None: the name is a module itself.
-_LAZY = {"ChatPanel": "widgets", "ComparePanel": "widgets", "LLM": "llm", "Reply": "reply", "errors": None, "inference": None, "tool": "core.tools"}
+_LAZY = {
+    "ChatPanel": "widgets",
+    "ComparePanel": "widgets",
+    "LLM": "llm",
+    "Reply": "reply",
+    "errors": None,
+    "inference": None,
+    "tool": "core.tools",
+}
 
 
 def __getattr__(name: str) -> Any:

@@ -1,7 +1,8 @@
 """`python -m lk_notebook`: the first notebook in JupyterLab, or with a prompt an answer in the terminal.
 
 `python -m lk_notebook local` fetches the weights of the local model, once; with `--check` it asks it.
-`python -m lk_notebook catalogue --check` looks whether the list of models is whole.
+`python -m lk_notebook catalogue --check` looks whether the list of models is whole, `python -m lk_notebook tape` shows,
+checks and merges recorded calls.
 """
 
 from __future__ import annotations
@@ -29,7 +30,7 @@ def main(words: Sequence[str] | None = None) -> int:
         ```
     """
     words = sys.argv[1:] if words is None else words
-    if words and words[0] in _COMMANDS and all(word.startswith("-") for word in words[1:2]):
+    if words and words[0] in _COMMANDS and all(w.startswith("-") or w in _VERBS.get(words[0], ()) for w in words[1:2]):
         return _COMMANDS[words[0]](words[1:])
     parser = argparse.ArgumentParser(prog="python -m lk_notebook", description=str(__doc__).splitlines()[0])
     parser.add_argument("prompt", nargs="*", help="what to ask; without it JupyterLab opens the first notebook")
@@ -110,8 +111,15 @@ def _local(words: Sequence[str]) -> int:
     return 0
 
 
-#: Words that are no prompt where nothing but options follows.
-_COMMANDS: dict[str, Callable[[Sequence[str]], int]] = {"catalogue": _catalogue, "local": _local}
+def _tape(words: Sequence[str]) -> int:
+    from lk_notebook import tapes  # noqa: PLC0415 - for this alone
+
+    return tapes.main(words)
+
+
+#: Words that are no prompt where nothing but options follows, or one of its verbs.
+_COMMANDS: dict[str, Callable[[Sequence[str]], int]] = {"catalogue": _catalogue, "local": _local, "tape": _tape}
+_VERBS = {"tape": ("show", "check", "merge")}
 
 
 def _lab() -> int:

@@ -100,7 +100,7 @@ class Talk:
         LEDGER.check()
         desk.at_home()
         turn = Turn(self.model.route, prompt)
-        turn.remembered, self.cell = self.turns, cell
+        turn.remembered, turn.offered, self.cell = self.turns, self.brief.tools, cell
         turn.start(self._ask(turn, prompt))
         return turn
 

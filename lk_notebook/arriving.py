@@ -26,6 +26,7 @@ from lk_notebook.core.values import (
 from lk_notebook.errors import LkError
 
 if TYPE_CHECKING:
+    from lk_notebook.core.replaying import Replayed
     from lk_notebook.core.request import Prepared
     from lk_notebook.core.stream import Piece
 
@@ -77,6 +78,7 @@ class Arriving:
         self.thought_for: dict[int, tuple[float, float]] = {}  # a round of tools -> when its reasoning began and ended
         self.retrying: tuple[LkError, float, int] | None = None  # the error, when the next try starts, tries left
         self.parsed: Any = None
+        self.replayed: Replayed | None = None  # a tape answered: what it says of the recording
         self._kind = accounts[0].kind
         self._standard = True  # published prices hold: the standard tier, at the vendor's own address
         self._tier = call.inference_class or call.extra_kwargs.get("service_tier")
@@ -253,6 +255,8 @@ class Arriving:
         if self.state in ENDED:
             return
         self._answer = answer
+        if answer.replayed is not None and answer.replayed is not self.replayed:
+            self._plays(answer.replayed)
         for kind, piece in pieces:
             self._add(kind, piece)
             if kind == "reasoning":
@@ -260,7 +264,7 @@ class Arriving:
                 self.thought_for[len(self.steps)] = (self.thought_for.get(len(self.steps), (now,))[0], now)
         if pieces or answer.has_calls:
             if self._first is None:
-                self._first = time.monotonic()
+                self._first = self._now()
             self.state = "streaming"
             self.notify()
 
@@ -304,7 +308,7 @@ class Arriving:
             for ran in self.steps[-1].ran if self.steps else ():
                 ran.state = "stopped" if ran.state == "running" else ran.state
             self.retrying = None
-            self._ended = time.monotonic()
+            self._ended = self._now()
             if error is not None:
                 # without frames and context: they hold what went out and what the server sent, and either a key
                 error.__context__ = None
@@ -328,6 +332,18 @@ class Arriving:
         """Wakes whoever waits for news."""
         for wake in tuple(self._wakers):
             wake()
+
+    def _plays(self, replayed: Replayed) -> None:
+        """A tape answers: who was asked when it was recorded."""
+        self.replayed, asked = replayed, replayed.asked
+        self.account, self._kind, self.provider = asked.name, asked.kind, replayed.provider
+        self._standard = asked.priced and self._tier in STANDARD_TIERS
+
+    def _now(self) -> float:
+        """The time; of a replay that of its recording, however fast it is played."""
+        if self.replayed is None or self.steps:
+            return time.monotonic()
+        return self._sent + self.replayed.at
 
     def _add(self, kind: str, piece: str) -> None:
         """Appends without any known secret, also when a server repeats one in pieces."""

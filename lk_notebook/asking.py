@@ -59,7 +59,7 @@ async def _rounds(reply: Reply, call: Call, route: Route, limits: Limits, offer:
         messages = [asked, *await tools.run(ran, offer, reply.notify)]
         reply.on_results(messages)
         call = replace(call, messages=[*call.messages, *messages])
-        whom = tuple(account for account in route.accounts if account.name == reply.account)
+        whom = tuple(account for account in route.accounts if account.name == reply.account) or route.accounts
         route = replace(route, accounts=whom, fixed=True)  # the conversation stays with who answered
     raise ProtocolError(
         f"The model called tools {MOST_ROUNDS} times without coming to an answer.", "Ask more narrowly, or offer fewer."

@@ -19,7 +19,7 @@ from __future__ import annotations
 
 import re
 import sys
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from lk_notebook.reply import Reply
@@ -92,9 +92,19 @@ class LkError(Exception):
         self.retryable, self.retry_after, self.quota = retryable, retry_after, quota
         self.reply: Reply | None = None
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Goes to another process with its facts, without the reply, which stays where it came."""
+        return _rebuilt, (type(self), {**self.__dict__, "reply": None})
+
     def _render_traceback_(self) -> list[str]:
         """Two lines in a cell; the whole traceback under `%xmode Verbose`, with every known secret struck out."""
         return render(self)
+
+
+def _rebuilt(kind: type[LkError], facts: dict[str, Any]) -> LkError:
+    error = kind(facts["what"], facts["hint"] or "")
+    error.__dict__.update(facts)
+    return error
 
 
 class ConfigurationError(LkError):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from lk_notebook.agent_tools import named
@@ -89,13 +89,17 @@ class Evaluation(Whole):
 
     def html(self) -> str:
         """The table, the conversation behind a fold, and the footer."""
-        said = footer.fold_html("Conversation", self._conversation()) if self._turns else ""
-        return redact(grid_html(self._grid()) + said + footer.footer_html(self._facts()))
+        return self._table() + redact(footer.footer_html(self._facts()))
 
     def bundle(self) -> dict[str, str]:
         """What stays in the file: the HTML, and the plain text beside it."""
         text = "\n\n".join([grid_text(self._grid()), footer.footer_text(self._facts())])
         return {"text/html": self.html(), "text/plain": redact(clean(text))}
+
+    def _table(self) -> str:
+        said = self._turns and self._whole.state in ENDED  # a fold that was opened before would close again
+        fold = footer.fold_html("Conversation", self._conversation()) if said else ""
+        return redact(grid_html(self._grid()) + fold)
 
     def _grid(self) -> Grid:
         rows: list[list[Cell | None]] = []
@@ -107,7 +111,7 @@ class Evaluation(Whole):
                 verdict = verdicts[j] if j < len(verdicts) else Verdict(None, "…" if running else "")
                 head = None if j else Cell(one_line(exchange.user, WIDEST), rows=len(several))
                 rows.append([head, *_cells(expected, verdict, ended=j < len(verdicts))])
-        return Grid(self._caption(), ("You said", "Expected", "Met", "Found"), rows, folding={0: 140, 1: 160, 3: 200})
+        return Grid(self._caption(), ("You said", "Expected", "Met", "Found"), rows, folding={0: 140, 1: 220, 3: 200})
 
     def _caption(self) -> str:
         verdicts = [verdict for verdicts in self._verdicts for verdict in verdicts]
@@ -133,7 +137,7 @@ class Evaluation(Whole):
         self._whole.requests = [request for turn in self._turns for request in turn.requests]
         if self._turns:
             self._whole.account, self._whole.model = self._turns[-1].account, self._turns[-1].model
-        return facts(self._whole)
+        return replace(facts(self._whole), ttft=None)
 
     # On the background loop -----------------------------------------------------------------------------------
 

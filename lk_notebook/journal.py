@@ -11,7 +11,6 @@ import contextlib
 import json
 import os
 import stat
-import sys
 import time
 from pathlib import Path
 from types import TracebackType
@@ -19,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 from lk_notebook.core.text import whole
 from lk_notebook.errors import ConfigurationError
+from lk_notebook.net.locks import lock
 
 if TYPE_CHECKING:
     from typing_extensions import Self
@@ -60,7 +60,7 @@ class Journal:
                 f"The journal {self._path} cannot be opened: {error.strerror}.", "Name another file."
             ) from error
         try:
-            _lock(self._file, self._path)
+            self._hold()
             self._read()
         except BaseException:
             os.close(self._file)
@@ -74,6 +74,22 @@ class Journal:
         with contextlib.suppress(OSError):
             os.fsync(file)
         os.close(file)
+
+    def _hold(self) -> None:
+        """Keeps the file for this process alone."""
+        if not stat.S_ISREG(os.fstat(self._file).st_mode):
+            raise ConfigurationError(f"The journal {self._path} is a device or a pipe.", "Name a file.")
+        try:
+            lock(self._file)
+        except (BlockingIOError, PermissionError) as error:  # Windows tells a held lock as the latter
+            raise ConfigurationError(
+                f"Another process writes the journal {self._path}.", "Wait for it, or name another file."
+            ) from error
+        except OSError as error:
+            raise ConfigurationError(
+                f"The journal {self._path} cannot be locked: {error.strerror}.",
+                "Name a file on a disk of this machine.",
+            ) from error
 
     def write(self, key: str, text: str) -> None:
         """Writes a finished row; what cannot be written is said once, and the rows go on without it."""
@@ -139,26 +155,3 @@ def _parsed(line: bytes) -> dict[str, Any] | None:
     except ValueError:
         return None
     return value if isinstance(value, dict) else None
-
-
-def _lock(file: int, path: Path) -> None:
-    """Holds the file for this process alone; the system lets go when the process ends, however."""
-    if not stat.S_ISREG(os.fstat(file).st_mode):
-        raise ConfigurationError(f"The journal {path} is a device or a pipe.", "Name a file.")
-    try:
-        if sys.platform == "win32":
-            import msvcrt  # noqa: PLC0415 - on Windows alone
-
-            msvcrt.locking(file, msvcrt.LK_NBLCK, 1)
-        else:
-            import fcntl  # noqa: PLC0415 - not on Windows
-
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except (BlockingIOError, PermissionError) as error:  # Windows tells a held lock as the latter
-        raise ConfigurationError(
-            f"Another process writes the journal {path}.", "Wait for it, or name another file."
-        ) from error
-    except OSError as error:
-        raise ConfigurationError(
-            f"The journal {path} cannot be locked: {error.strerror}.", "Name a file on a disk of this machine."
-        ) from error

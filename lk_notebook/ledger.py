@@ -29,12 +29,14 @@ def _entry(reply: Reply, cell: str) -> Entry:
     cost, price = reply.cost, reply.price
     content = reply.asked[-1].get("content")
     asked = (content if isinstance(content, str) else json.dumps(content, default=str)).encode("utf-8", "replace")
+    if reply.replayed is not None:  # it is counted, and costs nothing
+        cost, price = 0.0, None
     return Entry(
         cell,
         time.strftime("%Y-%m-%d"),
         reply.model,
         reply.provider or reply.served_by,
-        reply.account,
+        reply.account if reply.replayed is None else f"{reply.account}, recorded",
         reply.state,
         reply.usage,
         None if cost is None else Decimal(repr(cost)),

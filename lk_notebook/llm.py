@@ -16,6 +16,7 @@ from lk_notebook.desk import desk
 from lk_notebook.errors import ConfigurationError, PromptError
 from lk_notebook.ledger import LEDGER, enter
 from lk_notebook.net import accounts, local
+from lk_notebook.net.deck import DECK
 from lk_notebook.net.given import GIVEN
 from lk_notebook.reply import Reply
 from lk_notebook.tools import Confirm, Offer
@@ -68,7 +69,8 @@ class LLM:
     Args:
         model: the id; without one the default of the account. The part after its slash is enough where it is unique.
         provider: who runs it; left out, the best available one is picked.
-        account: `livekit`, `openai`, `azure`, `groq`, `baseten`, `cerebras`, or the URL of an OpenAI-compatible API.
+        account: `livekit`, `openai`, `azure`, `groq`, `baseten`, `cerebras`, `local`, or the URL of an
+            OpenAI-compatible API.
         base_url: such a URL; with `api_secret`, the URL of a LiveKit Inference gateway.
         api_key: stands in for the environment's.
         api_secret: LiveKit's secret.
@@ -177,7 +179,8 @@ class LLM:
         messages, notes = with_images(messages, carried.images, route.model)
         offer, wire_tools, response_format = carried.offer()
         call = Call(route.model, messages, route.provider, self.inference_class, extra, wire_tools, response_format)
-        LEDGER.check()
+        if DECK.replay is None:  # a tape costs nothing
+            LEDGER.check()
         desk.at_home()
         reply = Reply(call, route.accounts, (*route.notes, *notes))
         reply.offered = tuple(carried.tools)
@@ -194,6 +197,8 @@ class LLM:
         Raises:
             ConfigurationError: no account, an unknown model.
         """
+        if (replay := DECK.replay) is not None:
+            return replay.route(self.setup, self._named)
         return routing.route(
             self.setup,
             [] if self._named else accounts.accounts(self._getenv),
@@ -231,6 +236,7 @@ class LLM:
         images: Any = None,
         concurrency: int | str = 16,
         journal: Any = None,
+        client: Any = None,
         progress: bool = True,
         on_error: str = "keep",
         n: int = 1,
@@ -249,22 +255,27 @@ class LLM:
             images: the name of a column, or one image a row.
             concurrency: requests under way at once; "auto" finds out.
             journal: a JSONL file of finished rows: a killed kernel loses nothing, and nothing is asked twice.
+            client: a `distributed.Client`: the requests are spread over its workers, under one pace.
             progress: a bar with rate, cost so far and time left.
             on_error: keep (a failed row is None, and stands in the report), or raise.
             n: asks each row so often; the most frequent value counts, the report tells the agreement.
 
         Returns:
             A Series with the same index (dtype object), a list for a list and for polars; `.attrs["report"]`, of a
-            list `.report`, has `errors` by row, `usage`, `cost` in US dollars, `seconds`.
+            list `.report`, has `errors` by row, `usage`, `cost` in US dollars, `seconds`. For a Dask DataFrame or
+            Series a Dask Series, asked when it is computed.
 
         Raises:
             PromptError: the prompt names what is no column.
             ConfigurationError: as in a call; a journal that answers another question.
         """
-        from lk_notebook import question, table  # noqa: PLC0415 - only who has a table needs it
+        from lk_notebook import partitions, question, table  # noqa: PLC0415 - only who has a table needs it
 
-        asked = question.read(self, rows, prompt, schema=schema, images=images, n=n)
-        options = table.Options(concurrency, journal, progress, on_error, (self.timeout, self.max_retries))
+        words = question.Words(self.setup, self.route(), self.inference_class)
+        options = table.Options(concurrency, journal, progress, on_error, (self.timeout, self.max_retries), client)
+        if partitions.are(rows):
+            return partitions.asked(words, rows, partitions.Question(prompt, schema, images, n), options)
+        asked = question.read(words, rows, prompt, schema=schema, images=images, n=n)
         return table.Run(asked, prompt, options).result()
 
     def _go_on(self, cut: Reply, carried: Carried, extra_kwargs: Mapping[str, Any] | None) -> Reply:
@@ -290,7 +301,14 @@ class LLM:
                     f"Give {lacking}=, or name another account: account=, base_url=.",
                 )
             return found
-        return None if name is None else accounts.named(name, self._getenv, key=api_key)
+        if name is None:
+            return None
+        try:
+            return accounts.named(name, self._getenv, key=api_key)
+        except ConfigurationError:
+            if (replay := DECK.replay) is None:
+                raise
+            return replay.account(name)  # nobody has to have the account that was recorded
 
 
 def _word(value: str | None) -> str | None:

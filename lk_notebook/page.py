@@ -248,17 +248,19 @@ def facts(reply: Reply) -> footer.Facts:
     if (waiting := reply.retrying) is not None:
         error, _, left = waiting
         notes.append(f"{error.what} Next try in {countdown(reply)} s, {left} left.")
-    demonstration = reply.account == "demo"
+    demonstration, replayed = reply.account == "demo", reply.replayed
+    measured = not demonstration and (replayed is None or replayed.figures)
     name, note = local.label(reply.model) if reply.account == "local" else (reply.model, None)
+    about = (demo.NOTE if demonstration else note, replayed and replayed.note)
     return footer.Facts(
         model=name,
         provider=reply.provider or (None if reply.account in ("livekit", "local", "demo") else reply.account),
-        account_note=demo.NOTE if demonstration else note,
+        account_note=" · ".join(filter(None, about)) or None,
         served_by=None if reply.served_by == reply.provider else reply.served_by,
-        ttft=reply.ttft,
-        tokens_per_second=None if demonstration else _speed(reply),
-        usage=None if demonstration else reply.usage,
-        cost=reply.cost,
+        ttft=reply.ttft if replayed is None or replayed.figures else None,
+        tokens_per_second=_speed(reply) if measured else None,
+        usage=reply.usage if measured else None,
+        cost=reply.cost if measured else None,
         turns=reply.remembered or None,
         state=_STATES.get(reply.state) or ("cut" if reply.size else "failed"),
         finish_reason=reply.finish_reason,

@@ -13,13 +13,12 @@ from urllib.parse import urlsplit, urlunsplit
 
 from lk_notebook import rows as reading
 from lk_notebook.core import prompts
-from lk_notebook.core.values import Call, Message
+from lk_notebook.core.routing import Route
+from lk_notebook.core.values import Call, Message, Setup
 from lk_notebook.errors import ConfigurationError, PromptError
 
 if TYPE_CHECKING:
-    from lk_notebook.core.routing import Route
     from lk_notebook.core.schemas import Schema
-    from lk_notebook.llm import LLM
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,12 +50,21 @@ class Table:
         return hashlib.sha256(content.encode("utf-8", "surrogatepass")).hexdigest()[:24]
 
 
-def read(llm: LLM, rows: Any, prompt: str, *, schema: Any = None, images: Any = None, n: int = 1) -> Table:
+@dataclass(frozen=True, slots=True)
+class Words:
+    """Whom a map asks: the words of its LLM, and the route they lead to."""
+
+    setup: Setup
+    route: Route
+    inference_class: str | None = None
+
+
+def read(words: Words, rows: Any, prompt: str, *, schema: Any = None, images: Any = None, n: int = 1) -> Table:
     """What `map` was given, checked before anything is sent.
 
     Raises:
         PromptError: the prompt is empty or names what is no column; the rows are no table.
-        ConfigurationError: no account, an unknown model, an `n` below 1.
+        ConfigurationError: an `n` below 1.
     """
     if isinstance(n, bool) or not isinstance(n, int) or n < 1:
         raise ConfigurationError(f"n is a number from 1 on, not {n!r}.", "Leave it out, or give n=5.")
@@ -64,7 +72,7 @@ def read(llm: LLM, rows: Any, prompt: str, *, schema: Any = None, images: Any = 
         raise PromptError("The prompt is empty.", "Write what you want to ask of each row.")
     table = reading.read(rows)
     fill = prompts.template(prompt, table.columns)
-    route, setup, found = llm.route(), llm.setup, None
+    route, setup, found = words.route, words.setup, None
     if schema is not None:
         from lk_notebook.core.schemas import read_schema  # noqa: PLC0415 - brings pydantic
 
@@ -73,7 +81,7 @@ def read(llm: LLM, rows: Any, prompt: str, *, schema: Any = None, images: Any = 
         route.model,
         [{"role": "system", "content": setup.system}] if setup.system else [],
         route.provider,
-        llm.inference_class,
+        words.inference_class,
         setup.extra_kwargs,
         response_format=None if found is None else found.response_format,
     )

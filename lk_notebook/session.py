@@ -12,6 +12,7 @@ from lk_notebook.core.values import Message, Setup
 from lk_notebook.errors import ConfigurationError, LkError
 from lk_notebook.llm import LLM, Carried
 from lk_notebook.net import accounts
+from lk_notebook.net.deck import DECK
 from lk_notebook.reply import Reply
 
 
@@ -148,9 +149,15 @@ class Session:
 
 def _full(setup: Setup) -> str | None:
     """The id in full; as typed where its server alone knows its ids."""
-    if setup.model is None or accounts.takes_any_id(setup.account):
+    if setup.model is None or accounts.takes_any_id(setup.account) or _on_tape(setup.account):
         return setup.model
     return catalogue.complete(setup.model)
+
+
+def _on_tape(name: str | None) -> bool:
+    """Whether a tape has this account as an address with a name, that this kernel may not know."""
+    replay = DECK.replay
+    return name is not None and replay is not None and replay.account(name).kind in ("url", "azure")
 
 
 def llm(setup: Setup) -> LLM:

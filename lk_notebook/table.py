@@ -55,6 +55,7 @@ class Options:
     progress: bool = True
     on_error: str = "keep"
     limits: tuple[float, int] = (60.0, 2)  # seconds without a byte, further tries
+    client: Any = None  # of Dask
 
     def pace(self) -> tuple[Pace, int]:
         """The pace, and how many may ever be under way.
@@ -152,7 +153,11 @@ class Run:
 
     def _asks(self) -> Asks:
         timeout, _ = self._options.limits
-        return Here(self._table.route, timeout)
+        if self._options.client is None:
+            return Here(self._table.route, timeout)
+        from lk_notebook.cluster import Spread  # noqa: PLC0415 - only who has a cluster needs it
+
+        return Spread(self._options.client, self._table.route, timeout, replace(self._table.base, messages=()))
 
     def _tasks(self) -> list[str]:
         times = self._table.times

@@ -8,6 +8,7 @@ from typing import Any
 
 from lk_notebook.arriving import ENDED, Ran, State, Step
 from lk_notebook.core.routing import Route
+from lk_notebook.core.stream import Piece
 from lk_notebook.core.values import Call, ToolCall, Usage, redact
 from lk_notebook.errors import LkError
 from lk_notebook.reply import Reply
@@ -78,6 +79,7 @@ class Turn(Reply):
         if self.size > (self.steps[-1].text if self.steps else 0):
             self.steps.append(self._step())  # a text of its own
         self.requests.append(reply)
+        self.call, self.accounts, self.asked = reply.call, reply.accounts, reply.asked
         reply.when_changed(self._follows(reply))
 
     def ran(self, call_id: str, name: str, arguments: str) -> Ran:
@@ -126,10 +128,9 @@ class Turn(Reply):
             self.account, self.provider, self.model = reply.account, reply.provider, reply.model
             self.retrying, self.messages = reply.retrying, reply.messages
             self.notes += [note for note in reply.notes if note not in self.notes]
-            for kind, new in (("text", reply.piece(text)), ("reasoning", reply.thought(thought))):
-                if new:
-                    self._add(kind, new)
-                    self.state = "streaming"
+            self.request = reply.request
+            told: list[Piece] = [("text", reply.piece(text)), ("reasoning", reply.thought(thought))]
+            self.on_pieces([piece for piece in told if piece[1]], self._answer)
             text, thought = reply.size, len(reply.reasoning)
             if reply.state in ENDED:
                 ended = True

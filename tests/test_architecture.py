@@ -27,12 +27,16 @@ KNOWS = {  # a room -> the rooms it may import; its own is always among them
 EXCEPTIONS = {
     ("errors", "lk_notebook.core.values.redact"),  # errors strike keys out when shown, values raise errors
     ("net.client", "lk_notebook.__version__"),  # a request says which version sends it
+    ("cluster", "lk_notebook.__version__"),  # a notebook and its workers have the same one
+    ("lane", "lk_notebook.__version__"),
 }
 GUESTS = {  # a foreign package -> the modules that may name it at all, or all that start so
     "httpx": ("net.",),
     "httpx_aiohttp": ("net.",),
     "aiohttp": ("net.",),
     "jwt": ("net.",),
+    "cryptography": ("net.",),
+    "distributed": ("cluster.", "lane.", "partitions."),
     "subprocess": ("net.", "__main__"),
     "markdown_it": ("core.render", "core.markdown"),
     "pygments": ("core.highlight.",),

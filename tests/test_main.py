@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 from player import plain, stream
 
+from lk_notebook.core import tape
 from lk_notebook.core.catalogue_check import faults
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -156,3 +157,67 @@ def test_capabilities_need_a_source():
     unsourced = json.dumps(of({**FIRST, "capabilities_source": None}))
 
     assert "without a capabilities_source" in "".join(faults(unsourced))
+
+
+TAPE = """\
+{"lk_notebook":"tape","version":1}
+{"key":"%s","at":"2026-11-24T10:00:00Z","model":"m","account":{"name":"a","kind":"url","url":"u"},\
+"request":{"messages":[{"role":"user","content":"%s"}]},"status":200,"pieces":[[0.5,"{}"]],"seconds":1}
+"""
+
+
+def taped(prompt):
+    """A tape with one call, as text."""
+    return TAPE % (tape.key("m", {"messages": [{"role": "user", "content": prompt}]}), prompt)
+
+
+def test_tapes_are_shown_checked_and_merged(tmp_path):
+    """At the command line: a table, a word, a new file."""
+    one, other, both = (str(tmp_path / f"{name}.jsonl") for name in ("one", "other", "both"))
+    Path(one).write_text(taped("Why?"), "utf-8")
+    Path(other).write_text(taped("How?"), "utf-8")
+
+    assert run("tape", "check", one, other) == (0, f"{one}: whole\n{other}: whole\n", "")
+    assert run("tape", "merge", one, other, "-o", both) == (0, f"{both}: 2 calls of 2 tapes\n", "")
+    status, out, error = run("tape", "show", both)
+    assert (status, error) == (0, "")
+    assert [line.split()[5] for line in out.splitlines()[2:]] == ["Why?", "How?"]
+
+
+def test_a_tape_with_a_key_is_no_whole_tape(tmp_path):
+    """The line is told, the key is not; the status is 1, for a hook that looks before each commit."""
+    file = tmp_path / "leaky.jsonl"
+    file.write_text(taped("my key is sk-0123456789abcdefghij"), "utf-8")
+    status, out, error = run("tape", "check", str(file), str(tmp_path / "nowhere.jsonl"))
+
+    assert status == 1
+    assert out.splitlines()[0] == f"{file}: 1 faults"
+    assert "line 2: something in it looks like a key of OpenAI" in error
+    assert "cannot be read" in error
+    assert "0123456789" not in out + error
+
+
+@pytest.mark.parametrize("words", [("show", "nowhere.jsonl"), ("merge", "nowhere.jsonl", "-o", "x.jsonl")])
+def test_what_is_no_tape_is_an_error_of_two_lines(words):
+    """What happened and the mend, on the error output."""
+    status, out, error = run("tape", *words)
+
+    assert (status, out, len(error.splitlines())) == (1, "", 2)
+
+
+def test_no_file_is_overwritten(tmp_path):
+    """A tape takes an hour to make."""
+    file = tmp_path / "one.jsonl"
+    file.write_text(taped("Why?"), "utf-8")
+    status, _, error = run("tape", "merge", str(file), "-o", str(file))
+
+    assert (status, file.read_text("utf-8")) == (1, taped("Why?"))
+    assert "is there already" in error
+
+
+def test_a_prompt_about_tapes_is_a_prompt(play):
+    """Only its verbs make the word a command."""
+    player = play(stream("Hi"))
+    run("tape", "machines", "of", "the", "sixties", "-m", "m", "-a", player.base_url)
+
+    assert player.requests[0].prompt == "tape machines of the sixties"

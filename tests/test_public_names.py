@@ -15,7 +15,17 @@ from lk_notebook import errors
 
 ROOT = Path(__file__).resolve().parents[1]
 LATER = ["IPython", "aiohttp", "anywidget", "httpx", "ipywidgets", "jwt", "markdown_it", "pandas", "pydantic", "tqdm"]
-PUBLIC = ["ChatPanel", "ComparePanel", "LLM", "Reply", "errors", "inference", "load_ipython_extension", "tool", "unload_ipython_extension"]
+PUBLIC = [
+    "ChatPanel",
+    "ComparePanel",
+    "LLM",
+    "Reply",
+    "errors",
+    "inference",
+    "load_ipython_extension",
+    "tool",
+    "unload_ipython_extension",
+]
 ERRORS = [
     "APIConnectionError",
     "APITimeoutError",

@@ -6,11 +6,14 @@ import json
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from lk_notebook.core.pace import Room
 from lk_notebook.core.text import whole
 from lk_notebook.core.values import Alternative, TokenLogprob, ToolCall, Usage, redact
+
+if TYPE_CHECKING:
+    from lk_notebook.core.replaying import Replayed
 
 #: The keys of `extra_content` that must go back with the history (LiveKit Agents, llm/_provider_format/openai.py).
 ECHOED = ("google", "livekit", "xai")
@@ -39,6 +42,7 @@ class Answer:
     extra_content: dict[str, Any] | None = None
     quota: dict[str, str] | None = None
     room: Room | None = None  # what the provider has room for
+    replayed: Replayed | None = None  # a tape answered: what it says of the recording
     events: int = 0
     _calls: list[_Growing] = field(default_factory=list)
     _at_index: dict[int, _Growing] = field(default_factory=dict)

@@ -64,10 +64,12 @@ def _written(value: Any, indent: int | None = None) -> str:
         ends, parts = "{}", [f"{_written(key)}: {_written(one, deeper)}" for key, one in value.items()]
     elif isinstance(value, (list, tuple)):
         ends, parts = "()" if isinstance(value, tuple) else "[]", [_written(one, deeper) for one in value]
-        parts += [""] if ends == "()" and len(parts) == 1 else []  # (1, )
     else:
         return written(value, PYTHON)
-    return f"{ends[0]}{', '.join(parts)}{ends[1]}" if indent is None else bracketed(ends, parts, PYTHON, indent)
+    line = f"{ends[0]}{', '.join(parts)}{ends[1]}"
+    text = line if indent is None else bracketed(ends, parts, PYTHON, indent)
+    one = ends == "()" and len(parts) == 1 and "\n" not in text
+    return f"{text[:-1]},)" if one else text  # (1,)
 
 
 def _model(model: str, provider: str | None) -> str:

@@ -34,7 +34,7 @@ _ADDED = frozenset({
 _INFERENCE = _Class("inference.LLM", frozenset(CHAT_COMPLETIONS) - frozenset(export.EXTRAS))
 _OPENAI = _Class(
     "openai.LLM",
-    _COMMON | {"store", "metadata", "max_completion_tokens", "service_tier", "verbosity", "prompt_cache_retention",
+    _COMMON | {"metadata", "max_completion_tokens", "service_tier", "verbosity", "prompt_cache_retention",
                "prompt_cache_options"},
     adds_effort=_ADDED,
 )  # fmt: skip
@@ -50,7 +50,7 @@ _PLUGINS = {
 RESERVED = frozenset({
     "llm", "instructions", "build_session", "server", "entrypoint", "Agent", "AgentServer", "AgentSession",
     "JobContext", "cli", "function_tool", "inference", "openai", "groq", "baseten", "cerebras", "omit",
-    "AsyncAzureOpenAI",
+    "AsyncAzureOpenAI", "asyncio", "functools", "os", "threaded",
 })  # fmt: skip
 
 
@@ -77,10 +77,13 @@ def program(plan: Plan) -> str:
     """
     sent = export.wire(plan)
     made = _livekit(plan, sent) if plan.account.kind == "livekit" else _own(plan, sent)
+    threads = any(tool.source and "@threaded" in tool.source for tool in plan.tools)
     parts = [
         *_head(plan, made),
-        *([f"{_join(plan.support)}\n\n"] if plan.support else []),
+        *_imports(plan, made, threads=threads),
+        *(f"{each}\n" for each in plan.support if not _is_import(each)),
         f"instructions = {by_lines(export.instructions_of(plan.instructions), PYTHON)}\n\n",
+        *([_THREADED] if threads else []),
         *_llm(made, sent),
         *(_tool(tool) for tool in plan.tools),
         *_session(plan, made),
@@ -151,8 +154,15 @@ def _head(plan: Plan, made: _Made) -> Iterator[str]:
     yield "    python agent.py console --text" if not plan.voice else "    python agent.py console"
     yield "    python agent.py dev\n"
     yield "\n".join(export.environment(plan)) + '\n"""\n'
-    if "os" in made.imports:
-        yield "import os\n"
+
+
+def _imports(plan: Plan, made: _Made, *, threads: bool) -> Iterator[str]:
+    """Those of the program and those of the tools, each once."""
+    plugin = made.kind.name.split(".", maxsplit=1)[0]
+    plain = {*(each for each in plan.support if _is_import(each)), *(["import os"] if "os" in made.imports else [])}
+    plain |= {"import asyncio", "import functools"} if threads else set()
+    if plain:
+        yield "\n".join(sorted(plain, key=lambda each: (each.startswith("from"), each))) + "\n"
     names = ["Agent", "AgentServer", "AgentSession", "JobContext", "cli"]
     names += ["function_tool"] * any(tool.source is None or "@function_tool" in tool.source for tool in plan.tools)
     names += ["inference"] * (plugin == "inference" or plan.voice)
@@ -162,6 +172,22 @@ def _head(plan: Plan, made: _Made) -> Iterator[str]:
     if of_openai := sorted({"omit", "AsyncAzureOpenAI"}.intersection(made.imports)):
         yield f"from openai import {', '.join(of_openai)}"
     yield ""
+
+
+def _is_import(piece: str) -> bool:
+    return piece.startswith(("import ", "from "))
+
+
+_THREADED = '''def threaded(function):
+    """A tool that LiveKit can await, of a function that is not async: it runs in a thread."""
+
+    @functools.wraps(function)
+    async def run(*args, **kwargs):
+        return await asyncio.to_thread(function, *args, **kwargs)
+
+    return run
+
+'''
 
 
 def _llm(made: _Made, sent: Wire) -> Iterator[str]:
@@ -219,10 +245,3 @@ def _entry(plan: Plan) -> Iterator[str]:
 
 def _tool_name(tool: export.Tool) -> str:
     return tool.name if tool.source is not None else _identifier(tool.name)
-
-
-def _join(pieces: Collection[str]) -> str:
-    """Imports together, each definition apart."""
-    imports = [piece for piece in pieces if piece.startswith(("import ", "from "))]
-    others = [piece for piece in pieces if piece not in imports]
-    return "\n".join([*imports, *[f"\n{piece}" for piece in others]])

@@ -25,7 +25,11 @@ from lk_notebook.core.tools import Tool, tool
 from lk_notebook.errors import ConfigurationError
 
 _LONGEST = 2_000  # characters of a constant; more is data, and belongs into a file
-_MARK = "function_tool"
+_MARK = "@function_tool"
+#: LiveKit awaits its tools: what only returns a value runs in a thread, and the conversation goes on meanwhile.
+THREADED = "@threaded"
+#: Imports that mean the same in the program and in the notebook.
+_SHARED = ("import asyncio", "import functools", "import os")
 
 
 def copied(tools: Iterable[Tool], reserved: Collection[str] = ()) -> tuple[list[Copied], list[str]]:
@@ -38,18 +42,22 @@ def copied(tools: Iterable[Tool], reserved: Collection[str] = ()) -> tuple[list[
     is None.
 
     Raises:
-        ConfigurationError: a name is reserved, or two values have one name.
+        ConfigurationError: a name is reserved, two values have one name, or a tool that is not async is called by
+            something else.
     """
-    gathered = _Gathered(reserved)
-    found = []
+    gathered, found, threaded = _Gathered(reserved), [], set()
     for each in tools:
         plain, marked = _plain(each.function)
         source = None
         if plain is not None and plain.__name__ == each.name and (read := _read(plain)) is not None:
             gathered.check(each.name, plain)
             gathered.needed_by(read, plain)
-            source = read if marked else f"@{_MARK}\n{read}"
+            marks = [] if marked else [_MARK] if inspect.iscoroutinefunction(plain) else [_MARK, THREADED]
+            source = "\n".join([*marks, read])
         found.append(Copied(each.name, each.schema["function"], source))
+        if source is not None and THREADED in source:
+            threaded.add(each.name)
+    gathered.refuse_calls_of(threaded)
     return found, gathered.pieces()
 
 
@@ -124,6 +132,7 @@ class _Gathered:
     _imports: dict[str, str] = field(default_factory=dict)
     _definitions: dict[str, str] = field(default_factory=dict)
     _values: dict[str, Any] = field(default_factory=dict)
+    _used: set[str] = field(default_factory=set)
 
     def pieces(self) -> list[str]:
         """Imports, then the rest in the order of need."""
@@ -141,6 +150,15 @@ class _Gathered:
         self._values[name] = value
         return True
 
+    def refuse_calls_of(self, threaded: Collection[str]) -> None:
+        """As a tool, a function gives what is to be awaited: who calls it as before would get no value."""
+        for name in threaded:
+            if name in self._used:
+                raise ConfigurationError(
+                    f"{name} is a tool, and the notebook's own code calls it: in the program it must be awaited.",
+                    f"Make it async, or let both call a third function that does what {name} does.",
+                )
+
     def needed_by(self, source: str, function: FunctionType) -> None:
         """All that a definition uses, and what that uses in turn."""
         seen = _seen(function)
@@ -151,6 +169,10 @@ class _Gathered:
             imported = _import(name, value, function.__module__)
             if imported is not None and _is_livekits(imported, self.reserved):
                 continue
+            if imported in _SHARED:
+                self._imports[name] = imported
+                continue
+            self._used.add(name)
             if isinstance(value, ModuleType):
                 self._imports |= {each: each for each in _submodules(name, value, source)}
             if not self.check(name, value):
@@ -171,8 +193,8 @@ class _Gathered:
         elif (literal := _literal(value)) is not None:
             self._definitions[name] = f"{name} = {literal}"
         else:
-            kind = type(value).__qualname__
-            self._definitions[name] = comment(f"{name}: a {kind} of the notebook, to be made here", PYTHON)
+            told = f"{name}: to be made here; in the notebook it is of type {type(value).__qualname__}"
+            self._definitions[name] = comment(told, PYTHON)
 
 
 def _submodules(name: str, module: ModuleType, source: str) -> Iterator[str]:

@@ -19,7 +19,7 @@ _PAIR = re.compile(r"([^\W\d]\w*)=(?!=)(.*)", re.DOTALL)
 #: LiveKit says it serves these no longer; an account of one's own may.
 _GONE = ("retired", "removed")
 _PICTURES = (".png", ".jpg", ".jpeg", ".webp", ".gif", ".bmp", ".tif", ".tiff", ".heic", ".avif", ".svg")
-_ENDINGS = {"file": (".json",), "program": (".py", ".mjs", ".ts")}
+_ENDINGS = {"file": (".json",), "program": (".py", ".mjs", ".ts"), "tape": (".jsonl",)}
 _LIST = "list["
 
 
@@ -52,6 +52,7 @@ class Magic:
     prompt: bool = False  # from the first other word on, the line is a prompt
     words: Sequence[str] = ()  # the first word is one of these; models, if any, come behind it
     again: bool = False  # and so is each further one
+    first: str = ""  # in place of models: the first word is a value of this field
     then: Mapping[str, Sequence[str]] = field(default_factory=dict)  # first word -> what the further ones are: fields
     choices: Mapping[str, Sequence[str]] = field(default_factory=dict)  # field of an option -> its values
 
@@ -109,6 +110,7 @@ class _Line:
     fields: dict[str, str] = field(default_factory=dict)
     pairs: dict[str, str] = field(default_factory=dict)
     awaiting: str | None = None  # the field whose value comes next
+    chosen: str = ""  # of the magic's words, where models come behind it
 
     def take(self, piece: str) -> None:
         """One more piece of the line."""
@@ -120,6 +122,8 @@ class _Line:
             self.awaiting = option.field if option.takes and not given else None
         elif pair := _PAIR.fullmatch(piece):
             self.pairs[pair[1]] = pair[2]
+        elif self.lacks_word:
+            self.chosen = piece
         else:
             self.words.append(piece)
 
@@ -136,6 +140,11 @@ class _Line:
         model = self.words[0].rpartition("@")[0] or self.words[0]
         named = "/" in model or model in self.known.aliases or model in self.known.models or catalogue.find(model)
         return len(self.words) > 1 or not (named or "://" in self.fields.get("account", ""))
+
+    @property
+    def lacks_word(self) -> bool:
+        """Whether one of the magic's words comes before any model."""
+        return bool(self.magic.models and self.magic.words and not self.chosen)
 
     @property
     def is_full(self) -> bool:
@@ -172,11 +181,6 @@ def suggest(pieces: Sequence[str], magic: Magic, known: Known) -> tuple[str, lis
     line, last = _Line(magic, known), pieces[-1]
     for piece in pieces[:-1]:
         line.take(piece)
-    if magic.models and magic.words:
-        if line.words:
-            del line.words[0]
-        elif line.awaiting is None and not last.startswith("-"):
-            return last, _starting(last, magic.words, "word")
     if line.is_prompt:
         return "", []
     if line.awaiting is not None:
@@ -203,8 +207,10 @@ def _starting(start: str, all_: Iterable[str], kind: str) -> list[Suggestion]:
 def _words(line: _Line, last: str) -> list[Suggestion]:
     """Models, filters, verbs: what is neither an option nor a parameter."""
     magic, at = line.magic, len(line.words)
-    if magic.models:
+    if magic.models and not line.lacks_word:
         return [] if line.is_full else [*_starting(last, line.known.aliases, "alias"), *_models(line, last)]
+    if not at and magic.first:
+        return _in_field(line, magic.first, last)[1]
     if not at or magic.again:
         return _starting(last, (word for word in magic.words if word not in line.words), "word")
     fields = magic.then.get(line.words[0], ())
@@ -249,7 +255,7 @@ def _tools(line: _Line) -> bool:
 
 def _names(line: _Line, last: str) -> list[Suggestion]:
     """KEY= of what the model takes, where the model stands there or a name was begun."""
-    if not line.magic.models or not (last or line.words):
+    if not line.magic.models or line.lacks_word or not (last or line.words):
         return []
     names = taken.names(line.setups(), line.pairs, tools=_tools(line), all_=bool(last))
     return _starting(last, (f"{name}=" for name in names), "parameter")

@@ -30,6 +30,7 @@ def load(shell: InteractiveShell) -> None:
     from lk_notebook.magics.panel import PanelMagics  # noqa: PLC0415
     from lk_notebook.magics.route import RouteMagics  # noqa: PLC0415
     from lk_notebook.magics.settings import SettingsMagics  # noqa: PLC0415
+    from lk_notebook.magics.tape import TapeMagics  # noqa: PLC0415
     from lk_notebook.magics.usage import UsageMagics  # noqa: PLC0415
     from lk_notebook.session import current  # noqa: PLC0415
 
@@ -47,6 +48,7 @@ def load(shell: InteractiveShell) -> None:
         UsageMagics(shell, LEDGER),
         ExportMagics(shell, current()),
         AgentMagics(shell, current()),
+        TapeMagics(shell),
     ]
     for each in magics:
         shell.register_magics(each)

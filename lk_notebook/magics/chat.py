@@ -58,7 +58,7 @@ class ChatMagics(Magics):
 
         MODEL       openai/gpt-4.1-mini, or gpt-4.1-mini, or a name made by %lkuse --as
         -p          who runs the model; without it the best available provider is picked
-        -a          livekit, openai, azure, groq, baseten, cerebras, or the URL of an OpenAI-compatible API
+        -a          livekit, openai, azure, groq, baseten, cerebras, local, or the URL of an OpenAI-compatible API
         KEY=VALUE   any parameter of the Chat Completions API: temperature=0 stop=["\n"] reasoning_effort=low
         -s          the system prompt; the chat keeps it until another is named
         -c          a named chat, which remembers its turns; without it the notebook's own. A turn belongs to its

@@ -27,6 +27,7 @@ from lk_notebook.magics.export import EXPORT
 from lk_notebook.magics.models import MODELS
 from lk_notebook.magics.panel import MOST, PANEL
 from lk_notebook.magics.settings import USE
+from lk_notebook.magics.tape import RECORD, REPLAY, SPEEDS
 from lk_notebook.magics.usage import USAGE
 from lk_notebook.magics.words import SETUP
 from lk_notebook.net import accounts, local
@@ -74,6 +75,8 @@ MAGICS = {
     "%lkaccount": Magic(ACCOUNT, words=[kind for kind in accounts.KINDS if kind not in accounts.BUILT_IN]),
     "%lkmodels": Magic(MODELS, words=_filters(), again=True),
     "%lkusage": Magic(USAGE, words=tuple(BY), choices={"budget": ("off",)}),
+    "%lkrecord": Magic(RECORD, first="tape"),
+    "%lkreplay": Magic(REPLAY, first="tape", choices={"speed": SPEEDS}),
     "%lkchats": Magic(
         words=("show", "rename", "delete", "save", "load", "list"),
         then={"show": ["chat"], "rename": ["chat"], "delete": ["chat"], "save": ["chat", "file"], "load": ["file"]},

@@ -57,7 +57,7 @@ class PanelMagics(Magics):
             )
         if len(read.words) > 1 and "provider" in read.options:
             raise ConfigurationError("-p would name one provider for all models.", "Write MODEL@PROVIDER for each.")
-        panels = [self._panel(read, word) for word in (read.words or [None])]
+        panels = [self._panel(read, word) for word in read.words or (None,)]
         if output:
             self.shell.user_ns[output] = panels[0] if len(panels) == 1 else panels  # type: ignore[union-attr]
         return panels[0] if len(panels) == 1 else _side_by_side(panels)

@@ -20,6 +20,7 @@ from lk_notebook.magics import frames
 from lk_notebook.magics import line as grammar
 from lk_notebook.magics.words import SETUP, Words
 from lk_notebook.net import accounts
+from lk_notebook.net.deck import DECK
 from lk_notebook.net.given import GIVEN
 from lk_notebook.net.measured import Measurements
 from lk_notebook.session import llm
@@ -62,6 +63,8 @@ class RouteMagics(Magics):
         display(frames.bundle(shown), raw=True)  # type: ignore[no-untyped-call]
         if route.notes:
             print("\n".join(route.notes))  # noqa: T201 - as a reply tells them
+        if (replay := DECK.replay) is not None:
+            print(f"{replay.tape.name} is being replayed: it answers in their place.")  # noqa: T201 - one line says it
 
 
 def _board() -> Board:

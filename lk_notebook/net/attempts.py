@@ -13,6 +13,7 @@ from lk_notebook.core.values import Account, Attempt, Call
 from lk_notebook.errors import AuthenticationError, LkError, NotFoundError, QuotaExceededError
 from lk_notebook.net import loop
 from lk_notebook.net.client import Client, Limits, Listener
+from lk_notebook.net.deck import DECK
 from lk_notebook.net.measured import Measurements
 
 #: A longer wait is told, not waited for; in seconds.
@@ -77,21 +78,21 @@ class Asker:
     async def _try(self, call: Call, account: Account, limits: Limits, listener: Listener) -> LkError | None:
         """One try at one account, and a free one where a kept connection had died; None: it answered."""
         for free in (True, False):
-            begun = time.monotonic()
-            self.board.begins(account, call.model, begun)
+            begun, board = time.monotonic(), self.board if DECK.replay is None else Board()  # a tape measures nobody
+            board.begins(account, call.model, begun)
             try:
                 await self.client.once(call, account, limits, listener)
             except LkError as error:
                 listener.on_attempt(_attempt(call, account, "failed", begun, error))
                 if free and self.client.may_have_died(error, account):
                     continue
-                self.board.failed(account, call.model, error, time.monotonic())
+                board.failed(account, call.model, error, time.monotonic())
                 return error
             except BaseException:
-                self.board.abandoned(account)
+                board.abandoned(account)
                 raise
             listener.on_attempt(_attempt(call, account, "answered", begun, None))
-            self.board.succeeded(account, call.model, listener.ttft, time.monotonic())
+            board.succeeded(account, call.model, listener.ttft, time.monotonic())
             self._measurements.changed()
             return None
         return None

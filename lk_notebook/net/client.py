@@ -25,6 +25,7 @@ from lk_notebook.errors import LkError, ProtocolError
 from lk_notebook.net import faults
 from lk_notebook.net.auth import auth
 from lk_notebook.net.given import GIVEN
+from lk_notebook.net.tape import EXTENSION, Question, Taped
 from lk_notebook.net.transports import Demo, Local
 
 if TYPE_CHECKING:
@@ -84,7 +85,7 @@ class Client:
         self._http = _Http(
             # aiohttp reads None as its own default of 100 connections, not as "no limit"
             limits=httpx.Limits(max_connections=10_000, keepalive_expiry=60),
-            mounts={_origin(DEMO): Demo(), _origin(LOCAL): Local()},
+            mounts={_origin(DEMO): Taped(Demo()), _origin(LOCAL): Taped(Local())},
             headers={"User-Agent": USER_AGENT},
         )
         self._answered: set[str] = set()  # hosts whose kept connection may have died meanwhile
@@ -103,7 +104,7 @@ class Client:
         prepared = request.build(call, account)
         listener.on_sent(account, prepared)
         async with faults.told(account, limits.timeout):
-            response = await self._send(prepared, account, limits)
+            response = await self._send(prepared, Question(call.model, call.provider, account), limits)
         try:
             await self._read(response, account, limits, listener)
         except BaseException:
@@ -117,7 +118,10 @@ class Client:
         Raises:
             LkError: how it failed.
         """
-        asked = self._http.build_request("GET", url, headers=account.headers, timeout=httpx.Timeout(seconds, pool=None))
+        asked = self._http.build_request(
+            "GET", url, headers=account.headers, timeout=httpx.Timeout(seconds, pool=None),
+            extensions={EXTENSION: Question("", None, account)},
+        )  # fmt: skip
 
         async def read() -> bytes:
             response = await self._http.send(asked, auth=auth(account), stream=True, follow_redirects=False)
@@ -149,13 +153,13 @@ class Client:
         """Whether a kept connection died before any byte: that is no try of its account."""
         return error.code == faults.LOST and account.url in self._answered
 
-    async def _send(self, prepared: Prepared, account: Account, limits: Limits) -> httpx.Response:
+    async def _send(self, prepared: Prepared, question: Question, limits: Limits) -> httpx.Response:
         timeout = httpx.Timeout(limits.timeout, connect=min(CONNECT_SECONDS, limits.timeout), pool=None)
         sent = httpx.Request(  # the client's build_request merges again, at a fifth of a request's cost
             "POST", prepared.url, headers={**COMMON, **prepared.headers}, content=prepared.content,
-            extensions={"timeout": timeout.as_dict()},
+            extensions={"timeout": timeout.as_dict(), EXTENSION: question},
         )  # fmt: skip
-        return await self._http.send(sent, auth=auth(account), stream=True, follow_redirects=False)
+        return await self._http.send(sent, auth=auth(question.account), stream=True, follow_redirects=False)
 
     async def _read(self, response: httpx.Response, account: Account, limits: Limits, listener: Listener) -> None:
         if not response.is_success:
@@ -163,6 +167,7 @@ class Client:
         headers = _plain(response)
         decoder = Decoder(account.name, headers.get("content-type", ""))
         decoder.answer.served_by = headers.get("x-livekit-inference-provider") or None
+        decoder.answer.replayed = response.extensions.get(EXTENSION)
         decoder.answer.quota, decoder.answer.room = failures.quota(headers), pace.room(headers)
         chunks = _chunks(response, headers)
         try:
@@ -293,7 +298,13 @@ class _NoCookies(httpx.Cookies):
 
 
 class _Http(HttpxAiohttpClient):
-    """httpx's client over aiohttp's transport, without cookies."""
+    """httpx's client over aiohttp's transport, without cookies; each transport can be recorded and replayed."""
+
+    def _init_transport(self, *args: Any, **kwargs: Any) -> httpx.AsyncBaseTransport:
+        return Taped(super()._init_transport(*args, **kwargs))
+
+    def _init_proxy_transport(self, *args: Any, **kwargs: Any) -> httpx.AsyncBaseTransport:
+        return Taped(super()._init_proxy_transport(*args, **kwargs))
 
     @property
     def cookies(self) -> httpx.Cookies:

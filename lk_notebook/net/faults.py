@@ -36,8 +36,9 @@ LOST = "connection_lost"
 
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """One row: what was raised, and what it means. The first row that fits counts."""
+    """One row: what was raised, and what it means. The first row that fits counts. A tape knows it by its kind."""
 
+    kind: str
     raised: tuple[type[BaseException], ...]
     error: type[LkError]
     what: str
@@ -50,41 +51,71 @@ _AGAIN = "Run the cell again, or pick another account with -a."
 _NETWORK = "Check the address and your network."
 _FAULTS = (
     Fault(
-        (aiohttp.ClientConnectorCertificateError, aiohttp.ClientSSLError, ssl.SSLError), APIConnectionError,
+        "tls", (aiohttp.ClientConnectorCertificateError, aiohttp.ClientSSLError, ssl.SSLError), APIConnectionError,
         "The secure connection to {place} failed: {said}",
         "Check the address, the proxy and the certificates.", retryable=False,
     ),
-    Fault((aiohttp.ClientConnectorDNSError,), APIConnectionError, "No host of that name for {place}: {said}", _NETWORK),
     Fault(
-        (aiohttp.ConnectionTimeoutError, httpx.ConnectTimeout), APITimeoutError,
+        "dns", (aiohttp.ClientConnectorDNSError,), APIConnectionError,
+        "No host of that name for {place}: {said}", _NETWORK,
+    ),
+    Fault(
+        "connect_timeout", (aiohttp.ConnectionTimeoutError, httpx.ConnectTimeout), APITimeoutError,
         "No connection to {place} in time.", _NETWORK,
     ),
     Fault(
-        (aiohttp.ClientConnectorError, httpx.ConnectError, httpx.ProxyError), APIConnectionError,
+        "refused", (aiohttp.ClientConnectorError, httpx.ConnectError, httpx.ProxyError), APIConnectionError,
         "Could not connect to {place}: {said}", "Check that the server runs, its address, and your network.",
     ),
     Fault(
-        (asyncio.TimeoutError, TimeoutError, httpx.TimeoutException), APITimeoutError,
+        "timeout", (asyncio.TimeoutError, TimeoutError, httpx.TimeoutException), APITimeoutError,
         "No answer from {place} for {timeout:g} s: timed out.", _AGAIN,
     ),
     Fault(
-        (zlib.error, httpx.DecodingError), ProtocolError,
+        "compressed", (zlib.error, httpx.DecodingError), ProtocolError,
         "{place} sent a compressed answer that cannot be read: {said}", "Check the proxy between you and it.",
     ),
     Fault(
-        (httpx.InvalidURL, httpx.UnsupportedProtocol, aiohttp.InvalidURL), ConfigurationError,
+        "address", (httpx.InvalidURL, httpx.UnsupportedProtocol, aiohttp.InvalidURL), ConfigurationError,
         "The address of {place} cannot be used: {said}", "Write it as https://host/v1.", retryable=False,
     ),
 )  # fmt: skip
 _CUT = Fault(
+    "cut",
     (aiohttp.ClientConnectionError, aiohttp.ClientPayloadError, httpx.TransportError, OSError), StreamInterrupted,
     "The answer from {place} ended before it was complete.",
     "What had arrived is kept; run the cell again for a whole one.",
 )  # fmt: skip
 _NO_ANSWER = Fault(
-    _CUT.raised, APIConnectionError, "{place} closed the connection without an answer.", _AGAIN, code=LOST
+    "lost", _CUT.raised, APIConnectionError, "{place} closed the connection without an answer.", _AGAIN, code=LOST
 )
-_GARBAGE = Fault(EDGE, ProtocolError, "{place} sent what is no HTTP: {said}", "Check the address of the account.")
+_GARBAGE = Fault(
+    "garbage", EDGE, ProtocolError, "{place} sent what is no HTTP: {said}", "Check the address of the account."
+)
+
+
+class Recorded(httpx.TransportError):
+    """A failure that a tape tells: the kind of its row, and what was said."""
+
+    def __init__(self, kind: str, said: str) -> None:
+        super().__init__(said)
+        self.kind, self.said = kind, said
+
+
+def named(raised: BaseException, *, cut: bool) -> tuple[str, str]:
+    """The kind of a failure, and what was said, for a tape."""
+    fault, said = _read(raised, cut=cut)
+    return fault.kind, said
+
+
+def _read(raised: BaseException, *, cut: bool) -> tuple[Fault, str]:
+    """The row of a failure, and what was said."""
+    rows = (*_FAULTS, _CUT if cut else _NO_ANSWER, _GARBAGE)
+    if isinstance(raised, Recorded):
+        return next((row for row in rows if row.kind == raised.kind), _GARBAGE), redact(raised.said)
+    cause = raised.__cause__ or raised
+    fault = next(row for row in rows if isinstance(cause, row.raised) or row is _GARBAGE)
+    return fault, redact(str(cause) or type(cause).__name__)
 
 
 @contextlib.asynccontextmanager
@@ -96,9 +127,7 @@ async def told(account: Account, timeout: float, *, cut: bool = False) -> AsyncI
         cause = raised.__cause__ or raised
         host = urlsplit(account.url).netloc
         place = account.name if account.name == host else f"{account.name} ({host})"
-        rows = (*_FAULTS, _CUT if cut else _NO_ANSWER, _GARBAGE)
-        fault = next(row for row in rows if isinstance(cause, row.raised) or row is _GARBAGE)
-        said = redact(str(cause) or type(cause).__name__)
+        fault, said = _read(raised, cut=cut)
         what = fault.what.format(place=place, said=said, timeout=timeout)
         # In place of the cause, its words: its frames, and its own fields, hold headers, and headers hold keys.
         told_by = Exception(f"{type(cause).__name__}: {said}")

@@ -6,7 +6,7 @@ import contextvars
 import copy
 import itertools
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from typing import Any, ClassVar
 
 import traitlets
 
@@ -18,14 +18,15 @@ from lk_notebook.errors import ConfigurationError, LkError
 from lk_notebook.llm import LLM
 from lk_notebook.reply import Reply
 from lk_notebook.session import current
+from lk_notebook.view import View
 from lk_notebook.widgets import choices, form, told, transcript
-from lk_notebook.widgets.panel import Panel, joined
+from lk_notebook.widgets.panel import static
 from lk_notebook.widgets.talk import Talk
 
 _numbers = itertools.count(1)
 
 
-class ChatPanel(Panel):
+class ChatPanel(View):
     """A chat panel: pick a model, type, and the reply streams; each panel is a chat of its own.
 
     Example:
@@ -55,18 +56,18 @@ class ChatPanel(Panel):
         PromptError: `messages` is set to what is no list of messages.
     """
 
-    _esm = joined("lk.js", "panel.js", "chat.js")
-    _css = joined("lk.css", "chat.css")
+    _esm = static("lk.js", "panel.js", "chat.js")
+    _css = static("lk.css", "chat.css")
 
     model = traitlets.Unicode(None, allow_none=True)
     provider = traitlets.Unicode(None, allow_none=True)
-    extra_kwargs = traitlets.Dict()
+    extra_kwargs: traitlets.Dict[str, Any] = traitlets.Dict()
     system = traitlets.Unicode(None, allow_none=True)
-    messages = traitlets.List()
+    messages: traitlets.List[Message] = traitlets.List()
 
     _talk: Talk | None = None
 
-    def __init__(
+    def __init__(  # noqa: PLR0917 - the words of LLM, in the order of the documentation
         self,
         model: str | None = None,
         provider: str | None = None,
@@ -78,7 +79,7 @@ class ChatPanel(Panel):
         **traits: Any,
     ) -> None:
         given = LLM(model, provider=provider, account=account, extra_kwargs=extra_kwargs, system=system).setup
-        self._llm, words = _joined(given, llm)
+        self._llm, words = told.joined(given, llm)
         self._tools = tuple(tools)
         self._context = contextvars.copy_context()
         desk.at_home()
@@ -88,13 +89,13 @@ class ChatPanel(Panel):
         self.extra_kwargs, self.messages = dict(words.extra_kwargs), []
         self._talk = Talk(current(), self.tell, self._changed)
         self.tell(self._head())
-        self._watch_cells()
+        self._outputs.watch_boxes(self)
 
     def close(self) -> None:
         """Ends a reply that is under way, and the view; the transcript stays."""
         if self._talk is not None:
             self._talk.stop()
-        super().close()  # type: ignore[no-untyped-call]
+        super().close()
 
     @property
     def account(self) -> str | None:
@@ -124,7 +125,11 @@ class ChatPanel(Panel):
     @traitlets.observe("model")
     def _other_model(self, change: Any) -> None:
         """A provider that served the model before, and is known not to serve this one, is named no more."""
-        if self.provider and choices.serves(change.old, self.provider) and choices.serves(change.new, self.provider) is False:
+        if (
+            self.provider
+            and choices.serves(change.old, self.provider)
+            and choices.serves(change.new, self.provider) is False
+        ):
             self.provider = None
 
     @traitlets.observe("model", "provider", "extra_kwargs", "system")
@@ -162,11 +167,11 @@ class ChatPanel(Panel):
 
     def _heard_of(self, message: Message) -> None:
         """What the view asks for is done in the context of the cell that made the panel: its output goes there."""
-        act = _ACTS.get(message.get("t", ""))
+        act = self._acts.get(message.get("t", ""))
         if act is not None and self._talk is not None:
             self._context.copy().run(self._do, act, message)
 
-    def _do(self, act: Callable[[ChatPanel, Talk, Message], None], message: Message) -> None:
+    def _do(self, act: Callable[[Any, Talk, Message], None], message: Message) -> None:
         assert self._talk is not None  # noqa: S101 - heard only after it is there
         try:
             act(self, self._talk, message)
@@ -184,7 +189,7 @@ class ChatPanel(Panel):
 
         Args:
             asked: the question, or a message of the user in OpenAI's form.
-            at: the turn to ask in place of, with all that follow it, counted from 0; without it the question is the next.
+            at: counted from 0, the turn to ask in place of, with all that follow; without it the next.
 
         Raises:
             LkError: as `LLM` does, before anything is sent; nothing has changed then.
@@ -203,80 +208,64 @@ class ChatPanel(Panel):
 
     def _kept(self) -> dict[str, str]:
         assert self._talk is not None  # noqa: S101 - as above
-        return self._talk.read(  # type: ignore[no-any-return]
-            lambda entries: transcript.bundle(self.number, ((each.asked, each.model, each.bundle()) for each in entries))
-        )
+        turns = self._talk.read(lambda entries: [(each.asked, each.model, each.bundle()) for each in entries])
+        return transcript.bundle(self.number, turns)
 
+    # What the view asks for, by the name of its message --------------------------------------------------------------
 
-def _joined(given: Setup, llm: LLM | None) -> tuple[LLM, Setup]:
-    """Who asks, and with which words: the given ones over those of the LLM, or of `%lkuse`."""
-    if llm is None:
-        words = current().settle(given)
-        return LLM(account=words.account), words
-    if given.account is not None:
-        raise ConfigurationError("llm= and account= both say whom to ask.", "Leave out one of them.")
-    base = llm.setup
-    extra = {**base.extra_kwargs, **given.extra_kwargs}
-    system = base.system if given.system is None else given.system
-    return llm, Setup(given.model or base.model, given.provider or base.provider, base.account, extra, system)
+    def _on_send(self, talk: Talk, message: Message) -> None:
+        """A question, or, with the number of a turn, one in its place."""
+        if (text := str(message.get("text", ""))).strip():
+            talk.follow_up()  # a cell may have asked in this chat
+            self.ask(text, talk.at(message["c"]) if "c" in message else None)
 
+    def _on_retry(self, talk: Talk, message: Message) -> None:
+        if (at := talk.at(message.get("c", 0))) < len(talk.entries):
+            self.ask(talk.entries[at].turn.asked, at)
 
-def _send(panel: ChatPanel, talk: Talk, message: Message) -> None:
-    """A question, or, with the number of a turn, one in its place."""
-    if (text := str(message.get("text", ""))).strip():
-        talk.follow_up()  # a cell may have asked in this chat
-        panel.ask(text, talk.at(message["c"]) if "c" in message else None)
+    def _on_say(self, talk: Talk, message: Message) -> None:
+        """A button of a turn asks for its text, or for the request behind it."""
+        what, at = message["t"], talk.at(message.get("c", 0))
+        if at < len(talk.entries):
+            entry = talk.entries[at]
+            answer = {"all": entry.sent} if what == "sent" else {"md": entry.text}
+            self.tell([{"t": "heard", "at": what, "c": entry.c, **answer}])
 
+    def _on_spell(self, talk: Talk, message: Message) -> None:
+        """The panel as something to paste, with its last question; nothing where that cannot be."""
+        text = ""
+        asked = talk.entries[-1].asked if talk.entries else told.EXAMPLES[0]
+        try:
+            text = told.spelled(message["t"], self._llm, self._words, asked, self._tools)
+        finally:
+            self.tell([{"t": "heard", "at": message["t"], "c": 0, "md": text}])
 
-def _retry(panel: ChatPanel, talk: Talk, message: Message) -> None:
-    if (at := talk.at(message.get("c", 0))) < len(talk.entries):
-        panel.ask(talk.entries[at].turn.asked, at)
+    def _on_fill(self, _talk: Talk, message: Message) -> None:
+        self.extra_kwargs = form.change(self.extra_kwargs, str(message["name"]), str(message["text"]))
 
+    def _on_name(self, _talk: Talk, message: Message) -> None:
+        if message["name"] in ("model", "provider", "system"):
+            setattr(self, message["name"], str(message["text"]))
 
-def _answered(panel: ChatPanel, talk: Talk, message: Message) -> None:
-    """A button of a turn asks for its text, or for the request behind it."""
-    what, at = message["t"], talk.at(message.get("c", 0))
-    if at < len(talk.entries):
-        entry = talk.entries[at]
-        answer = {"all": entry.sent} if what == "sent" else {"md": entry.text}
-        panel.tell([{"t": "heard", "at": what, "c": entry.c, **answer}])
+    _acts: ClassVar[dict[str, Callable[[Any, Talk, Message], None]]] = {
+        "send": _on_send,
+        "retry": _on_retry,
+        "continue": lambda _, talk, _message: talk.go_on(),
+        "stop": lambda _, talk, _message: talk.stop(),
+        "new": lambda _, talk, _message: talk.begin(),
+        "sent": _on_say,
+        "copy": _on_say,
+        "as magic": _on_spell,
+        "as Python": _on_spell,
+        "as Agents code": _on_spell,
+        "field": _on_fill,
+        "word": _on_name,
+        "models": lambda self, _talk, _message: self.tell([told.models(told.model_of(self._llm, self._words))]),
+        "moved": lambda self, _talk, _message: self._outputs.moved_out(),
+        "lost": lambda self, talk, _message: talk.rebuild(self._head()),
+    }
 
+    # Where it stands -----------------------------------------------------------------------------------------------
 
-def _spelled(panel: ChatPanel, talk: Talk, message: Message) -> None:
-    """The panel as something to paste, with its last question; nothing where that cannot be."""
-    what, text = message["t"], ""
-    asked = talk.entries[-1].asked if talk.entries else told.EXAMPLES[0]
-    try:
-        text = told.spelled(what, panel._llm, panel._words, asked, panel._tools)
-    finally:
-        panel.tell([{"t": "heard", "at": what, "c": 0, "md": text}])
-
-
-def _field(panel: ChatPanel, _talk: Talk, message: Message) -> None:
-    panel.extra_kwargs = form.change(panel.extra_kwargs, str(message["name"]), str(message["text"]))
-
-
-def _word(panel: ChatPanel, _talk: Talk, message: Message) -> None:
-    """Model, provider or system prompt; a choice that changes nothing is told all the same."""
-    if message["name"] in ("model", "provider", "system"):
-        setattr(panel, message["name"], str(message["text"]))
-
-
-#: What the view sends -> what is done.
-_ACTS: dict[str, Callable[[ChatPanel, Talk, Message], None]] = {
-    "send": _send,
-    "retry": _retry,
-    "continue": lambda _panel, talk, _message: talk.go_on(),
-    "stop": lambda _panel, talk, _message: talk.stop(),
-    "new": lambda _panel, talk, _message: talk.begin(),
-    "sent": _answered,
-    "copy": _answered,
-    "as magic": _spelled,
-    "as Python": _spelled,
-    "as Agents code": _spelled,
-    "field": _field,
-    "word": _word,
-    "models": lambda panel, _talk, _message: panel.tell([told.models(told.model_of(panel._llm, panel._words))]),
-    "moved": lambda panel, _talk, _message: panel._outputs.moved_out(),
-    "lost": lambda panel, talk, _message: talk.rebuild(panel._head()),
-}
+    def _ipython_display_(self) -> None:
+        self._outputs.show()

@@ -49,7 +49,7 @@ def models(accounts: Sequence[Account], first: Sequence[str] = (), here: str | N
     found = {model: Choice(model, _price(rows), _aside(rows)) for model, rows in groups.items()}
     built_in = {model: Choice(model, BUILT_IN) for model in (here, DEMO_MODEL) if model}
     found |= built_in
-    named = [found.pop(model, None) or Choice(model, UNKNOWN_PRICE) for model in dict.fromkeys(first)]
+    named = [found.pop(model, Choice(model, UNKNOWN_PRICE)) for model in dict.fromkeys(first)]
     return [*named, *sorted(found.values(), key=lambda choice: not choice.reached)]
 
 

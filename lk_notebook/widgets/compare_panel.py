@@ -16,15 +16,16 @@ from lk_notebook.errors import ConfigurationError, LkError
 from lk_notebook.llm import LLM, Carried
 from lk_notebook.reply import Reply
 from lk_notebook.session import current
+from lk_notebook.view import View
 from lk_notebook.widgets import choices, form, markup, told, transcript
 from lk_notebook.widgets.chosen import LEAST, MOST, Chosen
 from lk_notebook.widgets.comparing import Comparing
-from lk_notebook.widgets.panel import Panel, Places, joined
+from lk_notebook.widgets.panel import Places, static
 
 _numbers = itertools.count(1)
 
 
-class ComparePanel(Panel):
+class ComparePanel(View):
     """A panel that asks several models the same; their answers stream side by side.
 
     Example:
@@ -46,15 +47,15 @@ class ComparePanel(Panel):
         traits: any further trait of an `ipywidgets.DOMWidget`, such as `layout`.
 
     `models`, `extra_kwargs`, `system` and `blind` are traits: set them and the view follows, choose in the view and
-    they change. `replies` (a Reply each, None where nothing could be sent) and `running` are traits to observe. None of them
-    is part of the widget's state, which a notebook may save. Votes are counted with those of `%%lkcompare --blind`.
+    they change. `replies` (a Reply each, None where nothing could be sent) and `running` are traits to observe. None of
+    them is part of the widget's state, which a notebook may save. Votes count with those of `%%lkcompare --blind`.
 
     Raises:
         ConfigurationError: a word cannot be used as it stands; a trait that is set to it stays as it was.
     """
 
-    _esm = joined("lk.js", "panel.js", "compare.js")
-    _css = joined("lk.css", "chat.css", "compare.css")
+    _esm = static("lk.js", "panel.js", "compare.js")
+    _css = static("lk.css", "chat.css", "compare.css")
 
     models = traitlets.List(traitlets.Unicode())
     extra_kwargs = traitlets.Dict()
@@ -93,7 +94,7 @@ class ComparePanel(Panel):
         carried = Carried(tools=self._tools, cell=self.number)
         self._comparing = Comparing(current(), self._places, self, carried)
         self.rebuild()
-        self._watch_cells()
+        self._outputs.watch_boxes(self)
 
     def close(self) -> None:
         """Ends the replies that are under way, and the view; the transcript stays."""
@@ -218,6 +219,9 @@ class ComparePanel(Panel):
 
     def _kept(self) -> dict[str, str]:
         return transcript.bundle(self.number, self._asking.kept(), "compare")
+
+    def _ipython_display_(self) -> None:
+        self._outputs.show()
 
     # What it asks for ----------------------------------------------------------------------------------------------
 

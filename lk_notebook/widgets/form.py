@@ -88,10 +88,10 @@ def _range(low: float | None, high: float | None) -> str:
 
 
 def change(extra_kwargs: Mapping[str, Any], name: str, text: str) -> dict[str, Any]:
-    """The parameters after one field was filled in; an empty field leaves its parameter out.
+    r"""The parameters after one field was filled in; an empty field leaves its parameter out.
 
     Example:
-        >>> change({"seed": 7}, "temperature", "0.5"), change({"seed": 7}, "others", "stop=[1]\\nn=2")
+        >>> change({"seed": 7}, "temperature", "0.5"), change({"seed": 7}, "others", "stop=[1]\nn=2")
         ({'seed': 7, 'temperature': 0.5}, {'seed': 7, 'stop': [1], 'n': 2})
 
     Raises:

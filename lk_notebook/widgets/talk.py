@@ -57,7 +57,7 @@ class Past:
 
 @dataclass(slots=True)
 class Entry:
-    """A turn as it is shown, by the number that the view knows it by; `kept` is its part of the file once it is over."""
+    """A turn as it is shown, by the number that the view knows it by; `kept`: its part of the file once it is over."""
 
     c: int
     turn: Turn
@@ -70,7 +70,8 @@ class Entry:
         text = chats.text_of(self.turn.asked)
         content = self.turn.asked.get("content")
         images = sum(part.get("type") != "text" for part in content) if isinstance(content, list) else 0
-        return redact(clean(text + f"\n({images} image{'s' * (images != 1)})" * bool(images)))
+        shown = f"\n({images} image{'s' * (images != 1)})" if images else ""
+        return redact(clean(text + shown))
 
     @property
     def model(self) -> str:
@@ -127,6 +128,7 @@ class Talk:
 
     def __post_init__(self) -> None:
         self._numbers = itertools.count(1)
+        self._chat = Chat()
         self._lock = threading.RLock()
         self._context = contextvars.copy_context()
         self.begin()

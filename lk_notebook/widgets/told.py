@@ -51,6 +51,19 @@ def model_of(llm: LLM, words: Setup) -> str:
         return DEFAULT_MODEL
 
 
+def joined(given: Setup, llm: LLM | None) -> tuple[LLM, Setup]:
+    """Who asks, and with which words: the given ones over those of the LLM, or of `%lkuse`."""
+    if llm is None:
+        words = current().settle(given)
+        return LLM(account=words.account), words
+    if given.account is not None:
+        raise ConfigurationError("llm= and account= both say whom to ask.", "Leave out one of them.")
+    base = llm.setup
+    extra = {**base.extra_kwargs, **given.extra_kwargs}
+    system = base.system if given.system is None else given.system
+    return llm, Setup(given.model or base.model, given.provider or base.provider, base.account, extra, system)
+
+
 def fitting(llm: LLM, words: Setup, *, tools: bool) -> tuple[Setup, list[str]]:
     """The words with the parameters that the model takes, and the names of those that it does not."""
     fit, left_out = form.fitting(model_of(llm, words), words.extra_kwargs, tools=tools)

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import collections
+import contextlib
 import contextvars
 from collections.abc import Callable, Iterable
 from typing import Any
 
+import ipywidgets
 from IPython import get_ipython
 from IPython.display import display
 
@@ -42,7 +44,7 @@ def _article(who: str, content: str) -> str:
 
 
 class Outputs:
-    """Where a panel was displayed: each place first holds the widget, and its transcript once the view has moved out."""
+    """Where a panel was displayed: each place holds the widget, and its transcript once the view has moved out."""
 
     def __init__(self, widget: dict[str, Any], content: Callable[[], dict[str, str]]) -> None:
         self._widget, self._content = widget, content
@@ -51,7 +53,7 @@ class Outputs:
 
     def show(self, *, widget: bool = True) -> None:
         """Displays the panel in the running cell, or, where something else displays it, the transcript alone."""
-        if getattr(get_ipython(), "kernel", None) is None:  # type: ignore[no-untyped-call]
+        if getattr(get_ipython(), "kernel", None) is None:
             display(self._content(), raw=True)  # type: ignore[no-untyped-call]
             return
         shown = {**(self._widget if widget else {}), **self._content()}
@@ -61,11 +63,6 @@ class Outputs:
             self._waiting.append(place)
         else:
             self._moved.append(place)
-
-    @property
-    def any(self) -> bool:
-        """Whether it was displayed."""
-        return bool(self._waiting or self._moved)
 
     def moved_out(self) -> None:
         """A view has left the output it was displayed in: what stays there is the transcript."""
@@ -82,3 +79,25 @@ class Outputs:
             content = self._content()
         for handle, context in places:
             context.copy().run(handle.update, content, raw=True)
+
+    def watch_boxes(self, panel: ipywidgets.Widget) -> None:
+        """A box around the panel displays itself, and its output is the box's: the transcript follows it there."""
+        shell = get_ipython()
+        if shell is None:
+            return
+
+        def ended(_result: object) -> None:
+            if not self._waiting and not self._moved and panel.comm is not None:
+                if not _is_boxed(panel):
+                    return
+                self.show(widget=False)
+            with contextlib.suppress(ValueError):
+                shell.events.unregister("post_run_cell", ended)
+
+        shell.events.register("post_run_cell", ended)
+
+
+def _is_boxed(panel: ipywidgets.Widget) -> bool:
+    """Whether a box of ipywidgets holds the panel."""
+    there = getattr(ipywidgets.widgets.widget, "_instances", {})
+    return any(isinstance(each, ipywidgets.Box) and panel in each.children for each in list(there.values()))

@@ -325,7 +325,6 @@ def test_values_are_those_of_the_model(line, expected):
         ("%lkusage a", ["account"]),
         ("%lkaccount gr", ["groq"]),
         ("%lkroute gpt-5-m", ["gpt-5-mini"]),
-        ("%lkexport ", ["python", "node"]),
         ("%lkexport n", ["node"]),
         ("%lkexport node gpt-5-m", ["gpt-5-mini"]),
         ("%lkexport python gpt-5-mini verb", ["verbosity="]),
@@ -346,6 +345,11 @@ def test_other_magics_have_words_of_their_own(line, expected):
     there = known(chats=["main", "physics"], files=lambda _: ["notes.txt", "old.json", "agent.mjs"])
 
     assert offered(line, there) == expected
+
+
+def test_a_language_comes_before_any_model():
+    """Of an export; options may stand anywhere."""
+    assert offered("%lkexport ")[:3] == ["python", "node", "--provider"]
 
 
 def test_each_verb_of_the_help_is_offered():

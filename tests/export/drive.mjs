@@ -1,5 +1,6 @@
 // Runs exported Node.js programs, each with LiveKit's own SDK: jobs come on stdin as JSON, and a word on each goes out.
-// A job is {file, prompt}. Its program is imported, and its session's LLM is asked as an AgentSession asks it.
+// A job is {file, prompt, voice}. Its program is imported, and its session's LLM is asked as an AgentSession asks it; with
+// `voice` it has ears, a voice, and turn detection.
 
 import { readFileSync } from "node:fs";
 import { AgentSession, initializeLogger, llm } from "@livekit/agents";
@@ -7,10 +8,11 @@ import { AgentSession, initializeLogger, llm } from "@livekit/agents";
 initializeLogger({ pretty: false, level: "fatal" });
 const connOptions = { maxRetry: 0, retryIntervalMs: 100, timeoutMs: 30000 };
 
-const ask = async ({ file, prompt }) => {
+const ask = async ({ file, prompt, voice }) => {
   const program = await import(file);
   const session = program.buildSession();
   if (!(session instanceof AgentSession)) throw new Error("buildSession() gave no AgentSession");
+  if (voice && !(session.stt && session.tts && session.vad && session.turnDetection)) throw new Error("no speech");
   const model = session.llm instanceof llm.LLM ? session.llm : program.llm();
   const chatCtx = llm.ChatContext.empty();
   if (program.instructions) chatCtx.addMessage({ role: "system", content: program.instructions });

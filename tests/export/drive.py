@@ -1,6 +1,7 @@
 """Runs exported Python programs, each with LiveKit's own SDK: jobs come on stdin as JSON, and a word on each goes out.
 
-A job is {file, env, prompt}. Its program is imported, and its session's LLM is asked as an AgentSession asks it.
+A job is {file, env, prompt, tools, session, voice}. Its program is imported, and its session's LLM is asked as an
+AgentSession asks it; with `session` a whole session is run; with `voice` it has ears, a voice, and turn detection.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ import os
 import sys
 from typing import Any
 
-from livekit.agents import AgentSession, APIConnectOptions
+from livekit.agents import Agent, AgentSession, APIConnectOptions
 from livekit.agents.llm import LLM, ChatContext
 
 OPTIONS = APIConnectOptions(max_retry=0, timeout=30)
@@ -28,9 +29,19 @@ async def ask(job: dict[str, Any]) -> str:
     spec.loader.exec_module(program)
     session = program.build_session()
     assert isinstance(session, AgentSession)
+    if job.get("voice"):
+        assert session.stt
+        assert session.tts
+        assert session.vad
+        assert session.turn_detection
     assert isinstance(session.llm, LLM)
     assert type(session.llm) is type(program.llm())
-    chat, tools = ChatContext.empty(), job["tools"] and [getattr(program, name) for name in job["tools"]]
+    chat, tools = ChatContext.empty(), [getattr(program, name) for name in job["tools"]]
+    if job.get("session"):
+        await session.start(Agent(instructions=program.instructions, tools=tools))
+        result = await session.run(user_input=job["prompt"])
+        await session.aclose()
+        return str(result.events[-1].item.text_content)
     if program.instructions:
         chat.add_message(role="system", content=program.instructions)
     chat.add_message(role="user", content=job["prompt"])

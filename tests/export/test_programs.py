@@ -15,10 +15,10 @@ from typing import Any, Literal
 from urllib.parse import parse_qsl, urlsplit
 
 import pytest
-from player import Player, Request, stream
+from player import Answer, Player, Request, plain, stream
 
 from lk_notebook import LLM
-from lk_notebook.core.values import redact
+from lk_notebook.core.values import Setup, redact
 from lk_notebook.export import export
 
 pytestmark = [pytest.mark.xdist_group("export"), pytest.mark.timeout(300)]
@@ -126,7 +126,8 @@ def written(setup: dict[str, Any], number: int, player: Player, patch: pytest.Mo
     llm = LLM(setup["model"], account=setup["account"].format(base=f"{folder}/v1"), system=system, **words)
     reply = llm(PROMPT, tools=(get_weather, get_time) if setup.get("tools") else ()).wait(30)
     assert reply.error is None
-    return Exported(player.requests[-1], export(reply, "python"), export(reply, "node"))
+    texts = (export(reply, language, voice=setup.get("voice", False)) for language in ("python", "node"))
+    return Exported(player.requests[-1], *texts)
 
 
 def run(language: str, built: Stage, player: Player) -> None:
@@ -136,22 +137,32 @@ def run(language: str, built: Stage, player: Player) -> None:
         file = built.folder / f"program_{number}.{'py' if language == 'python' else 'mjs'}"
         file.write_text(getattr(built.exported[setup["id"]], language), "utf-8")
         tools = ["get_weather", "get_time"] if setup.get("tools") else []
-        jobs.append({"file": str(file), "prompt": PROMPT, "tools": tools, "env": setup["env"]})
-    command = [sys.executable, str(HERE / "drive.py")]
+        voice = setup.get("voice", False)
+        jobs.append({"file": str(file), "prompt": PROMPT, "tools": tools, "env": setup["env"], "voice": voice})
+    command = PYTHON
     if language == "node":
         if not os.environ.get("LK_NODE_MODULES"):
             return
         command = ["node", shutil.copy(HERE / "drive.mjs", built.folder)]
         (built.folder / "node_modules").symlink_to(os.environ["LK_NODE_MODULES"])
     before = len(player.requests)
-    done = subprocess.run(command, input=json.dumps(jobs), capture_output=True, text=True, timeout=240, check=False)
-    said = [json.loads(line) for line in done.stdout.splitlines() if line.startswith("{")]
-    assert len(said) == len(ALL), done.stderr[-2000:]
+    said = driven(jobs, command)
     posted = [request for request in player.requests[before:] if request.method == "POST"]  # a GET only warms up
     asked = {request.path.split("/")[1]: request for request in posted}
     for number, (setup, word) in enumerate(zip(ALL, said, strict=True)):
         good = word.get("text") == "Hello from the case." and str(number) in asked
         built.exported[setup["id"]].sent[language] = asked[str(number)] if good else json.dumps(word)
+
+
+PYTHON = [sys.executable, str(HERE / "drive.py")]
+
+
+def driven(jobs: list[dict[str, Any]], command: list[str] = PYTHON) -> list[dict[str, str]]:
+    """Run the jobs in one process; gives what each program was answered, or what went wrong."""
+    done = subprocess.run(command, input=json.dumps(jobs), capture_output=True, text=True, timeout=240, check=False)
+    said = [json.loads(line) for line in done.stdout.splitlines() if line.startswith("{")]
+    assert len(said) == len(jobs), done.stderr[-2000:]
+    return said
 
 
 def of(request: Request, headers: list[str]) -> dict[str, Any]:
@@ -204,6 +215,28 @@ def test_a_node_program_sends_what_the_cell_sent(stage, setup):
 
 
 OF_TOOLS = ("tools", "tool_choice", "parallel_tool_calls")
+
+
+def test_tools_of_a_program_run_in_a_session(play, tmp_path):
+    """Sync and async: the model calls them, hears what they give, and answers."""
+    calls = [{"id": "1", "name": "get_weather", "arguments": '{"city": "Oslo", "unit": null}'},
+             {"id": "2", "name": "get_time", "arguments": '{"city": "Oslo"}'}]  # fmt: skip
+
+    def answer(request: Request) -> Answer:
+        if request.method == "GET":  # a session warms up
+            return plain(200, {"data": []})
+        told = any(message["role"] == "tool" for message in request.body["messages"])
+        return stream("Sunny at noon.") if told else stream(tool_calls=calls)
+
+    player = play(answer)
+    file = tmp_path / "agent.py"
+    file.write_text(export(Setup("gpt-4.1", account=player.base_url), "python", tools=[get_weather, get_time]), "utf-8")
+
+    said = driven([{"file": str(file), "prompt": "hi", "tools": ["get_weather", "get_time"], "env": {}, "session": 1}])
+
+    assert said == [{"text": "Sunny at noon."}]
+    told = [each["content"] for each in player.requests[-1].body["messages"] if each["role"] == "tool"]
+    assert told == ["sunny in Oslo, in c", "12:00"]
 
 
 @pytest.mark.parametrize("language", ["python", "node"])

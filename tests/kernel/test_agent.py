@@ -44,6 +44,10 @@ class Billing(Agent):
 def to_billing() -> Agent:
     "Hand over to billing."
     return Billing()
+@function_tool
+async def decorated(city: str) -> str:
+    "Made for LiveKit."
+    return f"{city}, main thread: {threading.current_thread() is threading.main_thread()}"
 async def knows(context: RunContext, word: str) -> str:
     "Knows its session."
     return f"{word}: {context.session is session}"
@@ -220,6 +224,37 @@ def test_a_variable_of_the_users_is_left_alone(talk):
     assert not talk.requests
 
 
+def test_a_turn_is_exported_as_it_was_asked(talk):
+    """Model, instructions and tools of the agent, as a program."""
+    talk("hi", 'gpt-4o temperature=0 -s "Be brief." -t get_weather -o turn')
+
+    written = talk.run("%lkexport python turn -o agent.py\nprint(open('agent.py').read())").shown
+
+    for what in ('"openai/gpt-4o"', "temperature", "Be brief.", "def get_weather(city: str)"):
+        assert what in written, written
+
+
+@pytest.mark.parametrize(
+    ("typed", "completed"),
+    [
+        ("%%lkagent gpt-4.1-m", "%%lkagent gpt-4.1-mini"),
+        ("%%lkagent -t get_w", "%%lkagent -t get_weather"),
+        ("%%lkagent --ev", "%%lkagent --eval"),
+        ("%%lkagent gpt-5-mini verb", "%%lkagent gpt-5-mini verbosity="),
+        ("%lkagent --cl", "%lkagent --close"),
+        ("%lkagent --keep sess", "%lkagent --keep session"),
+    ],
+)
+def test_tab_completes_the_line(talk, typed, completed):
+    """Models, parameters, tools, options, and the sessions that are open."""
+    if "--keep" in typed:
+        talk("hi")
+
+    said = talk.kernel.client.complete(typed, reply=True, timeout=30)["content"]
+
+    assert [typed[: said["cursor_start"]] + match for match in said["matches"]] == [completed]
+
+
 # Tools ------------------------------------------------------------------------------------------------------------
 
 
@@ -283,6 +318,15 @@ def test_a_tool_may_take_livekits_context(talk):
 
     assert results(talk.requests[1]) == ["yes: True"]
     assert "Called knows(word='yes')" in cell.shown
+
+
+def test_a_tool_made_for_livekit_runs_here_too(talk):
+    """What `@function_tool` marked is copied from a program, and back into one."""
+    talk.play(calling(call("decorated", '{"city": "Rome"}')), stream("Good."))
+
+    talk("hi", "-t decorated")
+
+    assert results(talk.requests[1]) == ["Rome, main thread: True"]
 
 
 def test_an_agent_that_a_tool_gives_takes_over(talk):

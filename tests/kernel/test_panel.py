@@ -116,7 +116,7 @@ def test_what_is_set_in_python_is_told_to_the_view(panel):
     setup = panel.wait("setup", lambda told: told["system"])
     assert (setup["model"], setup["provider"]) == ("openai/gpt-oss-120b", "groq")
     assert setup["summary"] == "Be brief. · reasoning_effort=low"
-    assert [choice["value"] for choice in setup["providers"]][0] == ""
+    assert [choice["value"] for choice in setup["providers"]] == ["", "baseten", "cerebras", "groq"]
 
 
 def test_what_is_chosen_in_the_view_fires_observers(panel):

@@ -39,13 +39,17 @@ panel = ChatPanel()
 panel.messages = [{'role': role, 'content': turn} for _ in range(1000) for role in ('user', 'assistant')]"""
 LOADED = 5  # seconds
 FRAMES = """() => new Promise(done => { const gaps = []; let last = performance.now();
-  const step = now => { gaps.push(now - last); last = now; gaps.length < 90 ? requestAnimationFrame(step) : done(gaps) };
+  const step = now => { gaps.push(now - last); last = now; gaps.length < 90 ? again() : done(gaps) };
+  const again = () => requestAnimationFrame(step);
   requestAnimationFrame(step) })"""
 SHOW = {
-    "empty": lambda one: None,
+    "empty": lambda one: one.composer.focus(),
     "settings": lambda one: one.root.get_by_text("Settings").click(),
     "picker": lambda one: one.root.get_by_role("combobox", name="Model").fill("gpt"),
     "talk": lambda one: one.ask("first"),
+    "streaming": lambda one: (one.ask("slowly", wait=False), one.log.get_by_text("word9 ").wait_for()),
+    "stopped": lambda one: (SHOW["streaming"](one), one.button("Stop").click(), one.button("Retry").wait_for()),
+    "cut": lambda one: one.ask("cut"),
     "edit": lambda one: (one.ask("first"), one.button("Edit").click()),
     "error": lambda one: (one.composer.fill("fail"), one.composer.press("Enter"), one.button("Retry").wait_for()),
 }
@@ -146,8 +150,7 @@ def test_from_an_empty_panel_to_a_stopped_reply_by_keyboard_alone(panel):
     keyboard = one.page.keyboard
 
     tab_to(one, "Model")
-    keyboard.type("4.1-nano")
-    keyboard.press("ArrowDown")
+    keyboard.type("4.1-n")
     keyboard.press("Enter")
     tab_to(one, "Ask a question")
     keyboard.type("slowly")
@@ -281,6 +284,7 @@ def test_stop_stands_where_send_stood(panel):
     stop.click()
     one.root.get_by_text("Stopped").wait_for()
     assert one.button("Send").bounding_box() == before
+    assert focused(one) == "Ask a question"
 
 
 def test_a_panel_answers_while_a_cell_runs(panel):
@@ -412,6 +416,40 @@ def test_what_python_sets_is_shown(panel):
     assert one.root.get_by_label("Provider").input_value() == "groq"
 
 
+COPIES = {
+    "Copy as magic": "%%lkchat openai/gpt-5-mini\nfirst",
+    "Copy as Python": 'llm = LLM("openai/gpt-5-mini")\nllm("first")',
+    "Copy as Agents code": "AgentSession(",
+}
+
+
+def test_the_panel_is_copied_as_code(panel):
+    """With its last question; what is pasted holds no key. So is an answer, as the model wrote it."""
+    one = panel()
+    one.page.context.grant_permissions(["clipboard-read", "clipboard-write"])
+    one.ask("first")
+    pasted = {}
+    for name in (*COPIES, "Copy"):
+        one.button(name).click()
+        one.button("Copied").wait_for()
+        pasted[name] = one.page.evaluate("navigator.clipboard.readText()")
+        one.button(name).wait_for()
+
+    assert pasted.pop("Copy") == "You said **first** of 1."
+    assert [name for name, text in COPIES.items() if text not in pasted[name]] == []
+    assert not [name for name, text in pasted.items() if SECRET in text or "APItest" in text]
+
+
+def test_what_cannot_be_copied_says_why(panel):
+    """The built-in model runs in this notebook only."""
+    one = panel("from lk_notebook import ChatPanel\nChatPanel('lk/demo')")
+
+    one.button("Copy as Agents code").click()
+    one.button("Copy failed").wait_for()
+
+    assert len(one.root.locator(".lk-alert div, .lk-alert strong").all()) == 2
+
+
 # What stays -------------------------------------------------------------------------------------------------------
 
 BOX = "import ipywidgets\nfrom lk_notebook import ChatPanel\nipywidgets.VBox([ChatPanel()])"
@@ -452,7 +490,8 @@ def test_a_panel_whose_kernel_was_restarted_says_so(panel):
     """What was said stays; nothing of it looks as if it still worked."""
     one = panel()
     one.ask("first")
-    one.opened.press("restart")
+    one.page.get_by_role("menuitem", name="Kernel", exact=True).click()
+    one.page.locator("li[data-command='kernelmenu:restart']").click()
     one.page.locator(".jp-Dialog .jp-mod-accept").click()
 
     one.root.get_by_text("Kernel stopped").first.wait_for()
@@ -541,7 +580,7 @@ def test_a_thousand_turns_load_and_stream(panel):
 
 
 @pytest.mark.parametrize("theme", ["Light", "Dark"])
-@pytest.mark.parametrize("state", ["empty", "settings", "picker", "talk", "edit", "error"])
+@pytest.mark.parametrize("state", SHOW)
 def test_axe_finds_nothing(lab, panel, theme, state):
     """Names, roles, contrast, order: in each state, in both themes."""
     lab.theme(theme)

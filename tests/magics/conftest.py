@@ -14,6 +14,7 @@ from player import Player
 from traitlets.config import Config
 
 from lk_notebook.magics.compare import CompareMagics
+from lk_notebook.magics.export import ExportMagics
 from lk_notebook.magics.models import ModelsMagics
 from lk_notebook.net.accounts import NEEDS
 from lk_notebook.session import Session
@@ -50,8 +51,14 @@ class Shell:
         quiet = Config({"HistoryManager": {"enabled": False}})
         self._shell = InteractiveShell.instance(colors="nocolor", config=quiet)
         self.session, self.names = Session(), self._shell.user_ns
-        for magics in (CompareMagics(self._shell, self.session), ModelsMagics(self._shell)):
+        made = (CompareMagics(self._shell, self.session), ExportMagics(self._shell, self.session))
+        for magics in (*made, ModelsMagics(self._shell)):
             self._shell.register_magics(magics)
+
+    @property
+    def next_cell(self) -> str:
+        """What was put into the next cell."""
+        return getattr(self._shell, "rl_next_input", None) or ""
 
     def run(self, source: str) -> Cell:
         """Run a cell to its end."""

@@ -4,12 +4,9 @@ from __future__ import annotations
 
 import json
 import os
-import random
-import signal
 import subprocess
 import sys
 import tempfile
-import time
 from collections import Counter
 from pathlib import Path
 
@@ -282,28 +279,6 @@ def test_a_full_disk_costs_no_row(play, tmp_path, room):
     assert sorted(texts(path)) == sorted(due(40))
 
 
-@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no SIGKILL")
-def test_a_killed_kernel_loses_nothing(play, tmp_path):
-    """Killed at any moment and started again: all rows are there, and none that was journalled is asked again."""
-    path, player, count, chance = tmp_path / "labels.jsonl", play(slow), 160, random.Random()
-    for _ in range(3):
-        kept, asked = set(texts(path)), len(player.requests)
-        process = start(player, path, count)
-        goal = asked + chance.randrange(1, 45)
-        assert player.wait(lambda goal=goal: len(player.requests) >= goal)
-        time.sleep(chance.random() / 50)
-        process.send_signal(signal.SIGKILL)
-        process.communicate()
-        again = [request.prompt for request in player.requests[asked:] if right(request.prompt) in kept]
-        assert again == []
-
-    kept, asked = set(texts(path)), len(player.requests)
-    assert end(start(player, path, count))["values"] == due(count)
-    assert not any(right(request.prompt) in kept for request in player.requests[asked:])
-    assert sorted(texts(path)) == sorted(due(count))
-    assert len(player.requests) <= count + 3 * 4  # those under way when it was killed
-
-
 QUESTION = {"fingerprint": "0123", "model": "acme-1", "prompt": "Is “{{ text }}” fine?"}
 ANY = st.characters(exclude_categories=())  # halves of surrogate pairs too
 ROWS = st.lists(st.tuples(st.text(min_size=1, max_size=8), st.text(ANY, max_size=20)), max_size=8)
@@ -331,3 +306,72 @@ def test_however_it_is_cut_a_journal_holds_the_first_of_its_rows(rows, part, mor
 
         with Journal(path, QUESTION) as journal:
             assert journal.rows == dict([*first, *more])
+
+
+class Disk:
+    """A place with room for so many bytes: a small file system where we may mount one, else a limit of the process."""
+
+    def __init__(self, folder: Path, room: int) -> None:
+        self.path, self.program, self._room = folder / "labels.jsonl", PROGRAM, room
+        size = ["-o", f"size={room}"]
+        self._mounted = sys.platform == "linux" and self._run("mount", "-t", "tmpfs", *size, "tmpfs", str(folder))
+        if not self._mounted:
+            self.program = FULL % (room, room)
+
+    @staticmethod
+    def _run(*command: str) -> bool:
+        try:
+            return subprocess.run(command, capture_output=True, check=False).returncode == 0
+        except OSError:
+            return False
+
+    def make_room(self) -> None:
+        """No longer full."""
+        self.program = PROGRAM
+        if self._mounted:
+            assert self._run("mount", "-o", "remount,size=1m", str(self.path.parent))
+
+    def close(self) -> None:
+        """Takes it away."""
+        if self._mounted:
+            assert self._run("umount", str(self.path.parent))
+
+
+@pytest.fixture
+def disk(tmp_path):
+    """Eight kilobytes."""
+    (tmp_path / "disk").mkdir()
+    made = Disk(tmp_path / "disk", 8192)
+    yield made
+    made.close()
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows limits no file")
+def test_a_disk_that_is_full_and_then_is_not(play, disk):
+    """While it is full all rows are answered, and the report says so; with room again only what it lacks is asked."""
+    player, count = play(echo), 200
+    full = end(start(player, disk.path, count, disk.program))
+    assert full["values"] == due(count)
+    assert [str(disk.path) in note for note in full["notes"]] == [True]
+    written = len(texts(disk.path))
+    assert 0 < written < count
+
+    disk.make_room()
+    assert end(start(player, disk.path, count, disk.program))["values"] == due(count)
+    assert len(player.requests) == 2 * count - written
+    assert sorted(texts(disk.path)) == sorted(due(count))
+
+
+def test_two_processes_at_once_ask_each_row_once(play, tmp_path):
+    """Begun in one moment on one journal: one is told to wait, or comes after the other; no row is asked twice."""
+    path, player, count = tmp_path / "labels.jsonl", play(slow), 60
+    both = [start(player, path, count) for _ in range(2)]
+    ends = [process.communicate(timeout=60) for process in both]
+
+    well = [out for process, (out, _) in zip(both, ends, strict=True) if process.returncode == 0]
+    told = [error for process, (_, error) in zip(both, ends, strict=True) if process.returncode != 0]
+    assert well
+    assert all(json.loads(out)["values"] == due(count) for out in well)
+    assert all("Another process writes the journal" in error for error in told)
+    assert Counter(request.prompt for request in player.requests) == Counter(f"Of row {i}" for i in range(count))
+    assert sorted(texts(path)) == sorted(due(count))

@@ -115,7 +115,7 @@ def test_a_table_gives_a_series_with_its_index(play, rows):
 
 @pytest.mark.parametrize("kind", ["frame", "series"])
 def test_a_polars_table_gives_a_list(play, kind):
-    """Polars has no labels to keep; a list makes a column of it, and carries the report."""
+    """A table of polars has no labels to keep; a list makes a column of it, and carries the report."""
     rows = pl.DataFrame({"text": TEXTS, "n": [1, 2, 3]})
     found = llm(play(echo)).map(rows if kind == "frame" else rows["text"], "Label: {{ text }}", progress=False)
 

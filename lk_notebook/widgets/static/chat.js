@@ -59,7 +59,8 @@ function modelPicker(id, send) {
       : shown.length ? "Enter without a choice uses it as typed." : "Not in the list. Enter uses it as typed.";
     drop.hidden = false;
     input.setAttribute("aria-expanded", "true");
-    mark(typed ? -1 : shown.findIndex((choice) => choice.value === value));
+    if (!typed) mark(shown.findIndex((choice) => choice.value === value));
+    else mark(shown.length === 1 && !typed.includes("/") ? 0 : -1); // a short id is never a new one
   };
   const begin = () => {
     if (!drop.hidden) return;
@@ -112,7 +113,7 @@ function settings(id, send) {
     const choice = values.length > 0;
     const own = `${id}-${name}`;
     const input = element(choice ? "select" : kind === "lines" ? "textarea" : "input", {
-      id: own, name, className: "lk-input", "aria-describedby": `${own}-note`, spellcheck: kind === "lines" && name === "system",
+      id: own, name, className: "lk-input", "aria-describedby": `${own}-note`, spellcheck: name === "system",
     }, choice ? ["", ...values].map((value) => element("option", { value, textContent: value || "default" })) : []);
     const hint = element("div", { id: `${own}-note`, className: "lk-note", textContent: note });
     input.addEventListener("change", () => {
@@ -205,6 +206,7 @@ KINDS.chat = (model, el, bar) => {
   function stop() {
     /** @type {HTMLButtonElement} */ (go).disabled = true;
     send({ t: "stop" });
+    composer.focus();
   }
   function grow() {
     composer.style.height = "";

@@ -10,7 +10,7 @@ KINDS.compare = (model, el, bar) => {
   const there = place(model, el, root);
   let due = false;
   const take = (/** @type {Message} */ message) => {
-    const composer = /** @type {Field | null} */ (root.querySelector("[data-enter]"));
+    const composer = /** @type {Control | null} */ (root.querySelector("[data-enter]"));
     if (message.t === "draft") composer?.value || write(message.h);
     else if (message.t !== "frame" || !composer) show(message); // the frame stays, with what is typed in it
     if (message.at === "models") lists();

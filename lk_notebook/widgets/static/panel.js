@@ -1,14 +1,14 @@
 // What panels share. The kernel renders their controls, with `data-t` (what is sent) and `data-c` (which column):
 // one listener sends what was pressed or filled in; here is only what keys, the model list and the place need.
 
-/** @typedef {HTMLInputElement & {disabled: boolean}} Field */
+/** @typedef {HTMLInputElement & {disabled: boolean}} Control */
 
 /**
  * Typing to filter, ↓ ↑ Enter Esc (ARIA 1.2), in any field of this role; one list serves them all.
  * @param {HTMLElement} root @param {Send} send
  */
 function modelLists(root, send) {
-  /** @type {Field | null} */ let field = null; // whose list is open
+  /** @type {Control | null} */ let field = null; // whose list is open
   const one = (/** @type {string} */ which) => /** @type {HTMLElement} */ (root.querySelector(which));
   const lines = () => /** @type {HTMLElement[]} */ ([...one(".lk-drop ul").children]);
   /** @param {HTMLElement | undefined} [line] */
@@ -27,7 +27,7 @@ function modelLists(root, send) {
     [...one(".lk-drop .lk-note").children].forEach((each, i) => (/** @type {HTMLElement} */ (each).hidden = i !== note));
     mark(typed ? undefined : lines().find((line) => line.dataset.value === field?.defaultValue));
   }
-  /** @param {Field} on */
+  /** @param {Control} on */
   function open(on, typed = "") {
     if (!field) {
       field = on;
@@ -53,10 +53,10 @@ function modelLists(root, send) {
   }
   /** @param {Event} event */
   const of = ({ target }) => {
-    const on = /** @type {Field} */ (target);
+    const on = /** @type {Control} */ (target);
     return on.getAttribute("role") === "combobox" ? on : null;
   };
-  root.addEventListener("input", (event) => of(event) && open(/** @type {Field} */ (event.target), of(event)?.value.trim()));
+  root.addEventListener("input", (event) => of(event) && open(/** @type {Control} */ (event.target), of(event)?.value.trim()));
   root.addEventListener("focusout", (event) => of(event) && close());
   root.addEventListener("mousedown", (event) => {
     const line = /** @type {HTMLElement} */ (event.target).closest?.(".lk-drop");
@@ -89,7 +89,7 @@ function modelLists(root, send) {
  * @param {HTMLElement} root @param {Send} send
  */
 function controls(root, send) {
-  const composer = () => /** @type {Field} */ (root.querySelector("[data-enter]"));
+  const composer = () => /** @type {Control} */ (root.querySelector("[data-enter]"));
   function grow() {
     composer().style.height = "";
     composer().style.height = `${Math.min(composer().scrollHeight + 2, 160)}px`;
@@ -105,7 +105,7 @@ function controls(root, send) {
     write("");
   }
   root.addEventListener("click", ({ target }) => {
-    const b = /** @type {Field | null} */ (/** @type {HTMLElement} */ (target).closest("button[data-t]"));
+    const b = /** @type {Control | null} */ (/** @type {HTMLElement} */ (target).closest("button[data-t]"));
     if (!b) return;
     const { t, c, text } = b.dataset;
     if (t === "send" && !text) return submit();
@@ -113,14 +113,14 @@ function controls(root, send) {
     send({ t, c: Number(c ?? 0), text });
   });
   root.addEventListener("change", ({ target }) => {
-    const { dataset, name, type, checked, value } = /** @type {Field} */ (target);
+    const { dataset, name, type, checked, value } = /** @type {Control} */ (target);
     if (dataset.t) send({ t: dataset.t, c: Number(dataset.c ?? 0), name, text: type === "checkbox" ? checked : value });
   });
   root.addEventListener("input", ({ target }) => target === composer() && grow());
   root.addEventListener("keydown", (event) => {
     const typing = event.target === composer();
     const last = root.querySelector(".lk-asked")?.textContent;
-    if (event.key === "Escape") return /** @type {Field | null} */ (root.querySelector("[data-t=stop][data-c='-1']:enabled"))?.click();
+    if (event.key === "Escape") return /** @type {Control | null} */ (root.querySelector("[data-t=stop][data-c='-1']:enabled"))?.click();
     if (typing && event.key === "Enter" && !event.shiftKey && !event.isComposing && event.keyCode !== 229) submit();
     else if (typing && event.key === "ArrowUp" && !composer().value && last) write(last);
     else return;
@@ -206,7 +206,9 @@ function place(model, el, root) {
   model.widget_manager?.kernel?.statusChanged?.connect((_, state) => {
     if (off || !["dead", "restarting", "autorestarting", "terminating"].includes(state)) return;
     off = true;
-    for (const each of root.querySelectorAll("input, select, textarea, button")) /** @type {Field} */ (each).disabled = true;
+    for (const each of root.querySelectorAll("input, select, textarea, button")) {
+      /** @type {Control} */ (each).disabled = each.textContent !== "Latest ↓";
+    }
     root.querySelector(".lk-hint")?.replaceChildren(element("span", { className: "lk-gone", textContent: "Kernel stopped" }));
   });
   const settle = () => {
