@@ -203,19 +203,18 @@ class Columns:
         messages: list[Message] = []
         self._hide_thoughts()
         for i, page in enumerate(self._pages):
-            if page is None:
-                told: list[Message] = [{"t": "foot", "c": i, "state": "failed", "acts": list(self.unsent)}]
-            else:
+            if page is not None:
                 told = page.anew(i) if anew else page.changes(i)
-            for message in told:
-                if message["t"] != "foot":
-                    messages.append(message)
-                    continue
-                foot = message | {"h": self._foot(i)}
-                if self.blind:
-                    foot["acts"] = [act for act in foot["acts"] if act == "stop"]
-                messages += self._new(f"foot{i}", foot)
+                messages += [message for message in told if message["t"] != "foot"]
+            messages += self._new(f"foot{i}", self._foot_told(i))
         return messages
+
+    def _foot_told(self, i: int) -> Message:
+        """The foot of a column: nothing can be done there that would tell whose it is."""
+        page = self._pages[i]
+        acts = self.unsent if page is None else page.actions()
+        shown = [act for act in acts if act == "stop" or not self.blind]
+        return {"t": "foot", "c": i, "state": self.columns[i].facts.state, "h": self._foot(i), "acts": shown}
 
     def _hide_thoughts(self) -> None:
         """They would tell whose they are."""

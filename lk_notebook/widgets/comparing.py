@@ -207,8 +207,8 @@ class Comparing:
             if shown.blind and len(shown.candidates) < comparison.LEAST:
                 shown.verdict = "No vote: fewer than two answers came."
                 self.vote("")
-            self.draw()
-        self.listener.changed()
+        self.listener.changed()  # the file has it before the view says that all is there
+        self.draw()
 
     def kept(self) -> list[tuple[str, str, dict[str, str]]]:
         """Each as it stays in the file."""

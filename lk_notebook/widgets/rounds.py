@@ -33,7 +33,7 @@ class Round(Columns):
         self.prompt, self.number = prompt, number
         self.cells = [cells[i] for i in order]
         self._order = order
-        self._kept: dict[str, str] | None = None  # as it stays in the file
+        self._kept: dict[str, str] | None = None  # as it stays in the file once it is over
 
     @property
     def over(self) -> bool:
@@ -86,7 +86,6 @@ class Round(Columns):
         if letter == TIE or letter in self.candidates:
             vote = {"prompt": self.prompt, **self.choose(None if letter == TIE else letter)}
         self.reveal()
-        self._kept = None
         return vote
 
     def status(self) -> str:
@@ -102,7 +101,9 @@ class Round(Columns):
 
     def kept(self) -> dict[str, str]:
         """What stays of it in the file: the question, and the columns below it."""
-        if self._kept is None or not self.over or self.blind:
+        if not self.over or self.blind:
+            return self.bundle()
+        if self._kept is None:
             self._kept = self.bundle()
         return self._kept
 

@@ -386,6 +386,7 @@ def test_a_vote_tells_the_names_and_is_kept(panel, letter, says):
         letter, "[]"
     )
     assert panel.place("vote") == ""
+    assert [panel.foot(c)["acts"] for c in range(3)] == [["copy", "retry", "sent"]] * 3
     assert panel.value("[reply.model for reply in panel.replies]") == str([MINI, NANO, OSS])
 
 
@@ -431,14 +432,16 @@ def test_what_was_said_is_in_the_output(panel):
     """Beside the widget, and alone once the view has moved out: the question, the columns, the table."""
     before = panel.cell.outputs[-1]["data"]
     panel.send(t="moved")
-    panel.ask("one")
+    panel.send(t="send", text="wait all")
+    assert panel.seat.wait(lambda: "wait all" in panel.cell.outputs[-1]["data"]["text/plain"])
+    panel.send(t="stop", c=-1)
+    panel.wait_for("go", "Send")
     shown = panel.cell.outputs[-1]["data"]
-    assert panel.seat.wait(lambda: "says 120b" in panel.cell.outputs[-1]["data"]["text/plain"])
 
     assert "application/vnd.jupyter.widget-view+json" in before
     assert set(shown) == {"text/html", "text/plain"}
-    assert "You: one" in panel.cell.outputs[-1]["data"]["text/plain"]
-    assert panel.cell.outputs[-1]["data"]["text/html"].count("<article") == 5
+    assert [shown["text/plain"].count(text) for text in ("You: wait all", "half of it", "Stopped")] == [1, 3, 3]
+    assert shown["text/html"].count("<article") == 5
 
 
 def test_a_view_that_lost_its_content_is_told_all_of_it(panel):
@@ -446,7 +449,7 @@ def test_a_view_that_lost_its_content_is_told_all_of_it(panel):
     panel.ask("one")
     before = len(panel.seat.heard)
     panel.send(t="lost")
-    panel.seat.wait(lambda: panel.told("reset") and panel.seat.heard[-1][1].get("at") == "status")
+    panel.seat.wait(lambda: "status" in [each.get("at") for _, each in panel.seat.heard[before:]])
     told = [each for where, each in panel.seat.heard[before:] if where == panel.id]
 
     assert [each["t"] for each in told[:2]] == ["reset", "frame"]

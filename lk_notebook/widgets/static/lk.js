@@ -260,11 +260,14 @@ function hold(el) {
 function put(at, html, el) {
   const on = /** @type {HTMLInputElement | null} */ (document.activeElement);
   const had = at.contains(on);
+  const caret = on?.selectionStart ?? null;
   at.replaceChildren(...nodes(html));
   if (!on || !had) return;
   const next = /** @type {HTMLInputElement | null} */ (on.name && at.querySelector(`[name="${on.name}"]:enabled`));
-  if (next && on.matches("textarea, input:not([role])")) next.value = on.value;
   (next || /** @type {HTMLElement | null} */ (el.querySelector("[data-enter]")))?.focus();
+  if (!next || caret === null || on.matches("[role]")) return;
+  next.value = on.value;
+  next.setSelectionRange(caret, caret);
 }
 
 /**
