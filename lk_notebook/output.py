@@ -86,7 +86,7 @@ class Output:
 
     def _open(self) -> None:
         bundle: dict[str, Any] = self._sight.bundle()
-        if _front_end_may_show():
+        if front_end_may_show():
             from lk_notebook.view import View  # noqa: PLC0415 - ipywidgets, when something is shown
 
             self._view = View(self._heard, number=self._number)
@@ -191,7 +191,7 @@ def _said(what: str, reply: Reply) -> Message:
     return {"all": what_was_sent(reply)}
 
 
-def _front_end_may_show() -> bool:
+def front_end_may_show() -> bool:
     """Whether somebody sits before the notebook: nbclient and its like take no input, and no widget's messages."""
     kernel = get_ipython().kernel
     try:

@@ -6,7 +6,7 @@ import contextvars
 import itertools
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -21,9 +21,9 @@ from lk_notebook.page import Page, plain_text
 from lk_notebook.reply import ENDED, Reply
 from lk_notebook.session import Session
 
-#: The next look waits at least so long, and so many times what the last one took: 30 messages a second, a tenth of
-#: the kernel's time.
-AT_LEAST, TIMES = 1 / 30, 10.0
+#: The next look waits so many times what the last one took, at least and at most so long: 30 messages a second, a tenth
+#: of the kernel's time; the first look imports what renders, and is no measure.
+TIMES, AT_LEAST, AT_MOST = 10.0, 1 / 30, 1.0
 #: A key that no turn has: whoever asks with it sees all turns.
 _NEXT = ("", 0)
 
@@ -179,7 +179,7 @@ class Talk:
             said = chat.before(_NEXT)
             last = said[-1].said.counted if said and not said[-1].said.stale else None
             messages = [*chat.history(_NEXT, system or ""), asked]
-            reply = llm.ask(messages, Carried(tools=tools, last=last, cell=self.name))
+            reply = llm.ask(messages, Carried(tools=tools, confirm=self._cannot_ask, last=last, cell=self.name))
             reply.remembered = len(said)
             turn = Turn((self.name, next(self._numbers)), asked, reply, system or "")
             reply.remember = lambda whole: setattr(turn, "said", whole)
@@ -188,6 +188,14 @@ class Talk:
             self._chat.turns[at:] = [turn]
             self.follow_up()
         return reply
+
+    def _cannot_ask(self, name: str, _arguments: Mapping[str, Any]) -> bool:
+        """A tool that wants the user's leave: the thread it runs in cannot wait for a view."""
+        if (reply := self.running) is not None:
+            reply.on_note(
+                f"{name} was not run: it asks first, and a panel cannot ask. In a cell it can: %%lkchat -t {name}."
+            )
+        return False
 
     def go_on(self) -> None:
         """Goes on with the last answer, where it was cut.
@@ -249,18 +257,20 @@ class Talk:
         reply, page = entry.turn.said, entry.seen
         assert isinstance(reply, Reply)  # noqa: S101 - for the type checker
         assert isinstance(page, Page)  # noqa: S101 - for the type checker
+        ended, due = False, 0.0
         with reply.woken() as woken:
-            while True:
+            while not ended:
                 woken.wait(TICK)
                 woken.clear()
                 ended = reply.state in ENDED
                 begun = time.monotonic()
+                if begun < due and not ended:
+                    continue
                 with self._lock:  # a view that has lost its content is told all of it in another thread
                     if page.news() and entry in self.entries:
                         self.tell(page.changes(entry.c))
-                if ended:
-                    break
-                time.sleep(max(AT_LEAST, TIMES * (time.monotonic() - begun)))
+                now = time.monotonic()
+                due = now + min(AT_MOST, max(AT_LEAST, TIMES * (now - begun)))
         with self._lock:
             self.tell([self._busy])
         if entry in self.entries:

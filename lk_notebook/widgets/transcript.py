@@ -13,6 +13,7 @@ from IPython import get_ipython
 from IPython.display import display
 
 from lk_notebook.core.text import escape, plain
+from lk_notebook.output import front_end_may_show
 
 _LINE = "var(--jp-border-color2,#e0e0e0)"
 _DIM = "var(--jp-ui-font-color2,#616161)"
@@ -56,6 +57,7 @@ class Outputs:
         if getattr(get_ipython(), "kernel", None) is None:
             display(self._content(), raw=True)  # type: ignore[no-untyped-call]
             return
+        widget = widget and front_end_may_show()
         shown = {**(self._widget if widget else {}), **self._content()}
         handle = display(shown, raw=True, display_id=True)  # type: ignore[no-untyped-call]
         place = (handle, contextvars.copy_context())

@@ -16,7 +16,7 @@ from nbclient import NotebookClient
 
 from lk_notebook.core import tape, tape_check
 
-NAMES = ("00_start", "01_models", "03_compare", "05_tools_images", "06_for_teachers")
+NAMES = ("00_start", "01_models", "03_compare", "04_panels", "05_tools_images", "06_for_teachers")
 #: Whatever goes out ends here.
 NOWHERE = {f"{name}_proxy": "http://127.0.0.1:9" for name in ("http", "https", "all")}
 

@@ -268,6 +268,16 @@ def test_tools_run_in_the_notebook(seat):
     assert panel.value("panel.messages[-1]['content']") == "There are 7 of tea."
 
 
+def test_a_tool_that_asks_first_is_not_run_and_the_footer_says_so(seat):
+    """A panel cannot ask; it never runs what nobody allowed."""
+    seat.run(f"from lk_notebook import tool\n@tool(confirm=True)\n{TOOL}")
+    panel = Panel(seat, "'openai/gpt-4.1-mini', tools=[stock]")
+    panel.ask("call")
+
+    assert "7 of tea" not in panel.value("panel.messages")
+    assert "stock was not run" in panel.told("foot")[-1]["h"]
+
+
 def test_what_the_model_does_not_take_is_left_out_and_said(panel):
     """It stays set, for the next model."""
     panel.seat.run("panel.extra_kwargs = {'reasoning_effort': 'low', 'temperature': 0}")
@@ -323,8 +333,8 @@ def test_no_key_is_in_the_state_or_in_what_is_told(seat):
     assert SECRET not in panel.cell.everything
 
 
-def test_a_panel_no_front_end_shows_leaves_its_turns_in_the_output(panel):
-    """The output holds HTML and text beside the widget, rewritten once the view has moved out."""
+def test_what_was_said_replaces_the_widget_once_the_view_has_moved_out(panel):
+    """The output holds HTML and text beside the widget at first; then these alone, rewritten with each turn."""
     before = panel.cell.outputs[-1]["data"]
     panel.send(t="moved")
     panel.ask("one")
@@ -333,6 +343,14 @@ def test_a_panel_no_front_end_shows_leaves_its_turns_in_the_output(panel):
     assert "application/vnd.jupyter.widget-view+json" in before
     assert set(panel.cell.outputs[-1]["data"]) == {"text/html", "text/plain"}
     assert "You: one" in panel.cell.outputs[-1]["data"]["text/plain"]
+
+
+def test_where_nobody_sits_before_the_notebook_there_is_no_widget(seat):
+    """What runs without a page, as nbclient does, saves the turns, which open everywhere."""
+    cell = seat.run("panel = ChatPanel()\ndisplay(panel)\nreply = panel.ask('one').wait()")
+
+    assert seat.wait(lambda: "one!" in cell.outputs[0]["data"]["text/plain"])
+    assert set(cell.outputs[0]["data"]) == {"text/html", "text/plain"}
 
 
 def test_a_view_that_lost_its_content_is_told_all_of_it(panel):
@@ -352,7 +370,7 @@ def test_a_view_that_lost_its_content_is_told_all_of_it(panel):
 def test_lkpanel_opens_a_panel_with_the_words_of_its_line(seat):
     """Model, provider, parameters, system prompt, tools; -o keeps it."""
     seat.run(TOOL)
-    cell = seat.run("%lkpanel gpt-oss-120b@groq temperature=0 -s 'Be brief.' -t stock -o mine")
+    cell = seat.run("%lkpanel gpt-oss-120b@groq temperature=0 -s 'Be brief.' -t stock -o mine", answers=[])
     told = seat.run("print(mine.model, mine.provider, mine.extra_kwargs, mine.system, _ is mine)").shown
 
     assert cell.status == "ok"

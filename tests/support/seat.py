@@ -31,7 +31,7 @@ class Widget:
 
     def __init__(self, seat: Seat, source: str) -> None:
         self.seat, before = seat, set(seat.opened)
-        self.cell = seat.run(f"{source}\npanel")
+        self.cell = seat.run(f"{source}\npanel", answers=[])  # somebody sits before it
         assert self.cell.status == "ok", self.cell.shown
         self.id = next(each for each in seat.opened if each not in before and "kind" in seat.opened[each])
 
