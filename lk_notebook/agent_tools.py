@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import inspect
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any, get_type_hints
@@ -17,8 +18,6 @@ from lk_notebook.core.values import ToolCall
 from lk_notebook.tools import Offer
 from lk_notebook.turn import Turn
 
-#: Calls of one round run together; one that LiveKit refused never comes and is waited for so long, in seconds.
-TOGETHER = 0.25
 STOPPED = "The user stopped this call."
 
 
@@ -37,8 +36,6 @@ class Tools:
         self._turn = turn
         self._offer = Offer(read_tools([each for each in functions if not _is_livekits(each)]), take=self._take)
         self._given: dict[int, Any] = {}  # an agent that takes over, by the call that gave it
-        self._round: list[Ran] = []
-        self._begun: asyncio.Future[None] | None = None
         ours = iter(self._offer.tools.values())
         self.livekit: list[Any] = [
             _as_it_is(each) if _is_livekits(each) else self._wrap(next(ours)) for each in functions
@@ -52,11 +49,13 @@ class Tools:
 
     async def _run(self, _raw_arguments: dict[str, object], context: RunContext[Any]) -> Any:
         """One call; its arguments are read from the text that the model sent, as %%lkchat does."""
+        with contextlib.suppress(RuntimeError):  # nothing was said before
+            await context.wait_for_playout()  # what was said before the call stands above it
         call, turn = context.function_call, self._turn()
         ran = Ran(ToolCall(call.call_id, call.name, call.arguments))
         if turn is not None:
             ran = turn.ran(call.call_id, call.name, call.arguments)
-        await self._together(ran, turn)
+        await self._done(ran, turn)
         if ran.state in ("running", "stopped"):
             ran.state = "stopped"
             if turn is not None and turn.state not in ENDED:
@@ -71,38 +70,22 @@ class Tools:
             await agent.update_tools(Tools(agent.tools, self._turn).livekit)
         return given
 
-    async def _together(self, ran: Ran, turn: Turn | None) -> None:
-        """Runs the call with the others of its round; ends when it has, or when the turn has."""
-        self._round.append(ran)
-        if self._begun is None:
-            self._begun = asyncio.get_running_loop().create_future()
-            asyncio.get_running_loop().call_later(TOGETHER, self._start, self._begun, turn)
-        begun = self._begun
-        expected = [ran] if turn is None else [each for each in turn.called(ran) if each.call.name in self._offer.tools]
-        if len(self._round) >= len(expected):
-            self._start(begun, turn)
+    async def _done(self, ran: Ran, turn: Turn | None) -> None:
+        """Runs the call; ends when it has, or when the turn has."""
         over = asyncio.Event()
-        begun.add_done_callback(lambda _: over.set())
         if turn is not None:
             turn.when_ended(over.set)
             if turn.state in ENDED:
                 return
+        work = asyncio.ensure_future(tools.run([ran], self._offer, turn.notify if turn is not None else _nobody))
+
+        def ended(work: asyncio.Future[Any]) -> None:
+            if not work.cancelled():
+                work.exception()  # the call itself tells how it ended
+            over.set()
+
+        work.add_done_callback(ended)
         await over.wait()
-
-    def _start(self, begun: asyncio.Future[None], turn: Turn | None) -> None:
-        """Starts the round, once."""
-        if begun is not self._begun:
-            return
-        together, self._round, self._begun = self._round, [], None
-        news = turn.notify if turn is not None else lambda: None
-        work = asyncio.ensure_future(tools.run(together, self._offer, news))
-
-        def done(work: asyncio.Future[Any]) -> None:
-            work.cancelled() or work.exception()  # each call tells how it ended
-            if not begun.done():
-                begun.set_result(None)
-
-        work.add_done_callback(done)
 
     def _take(self, ran: Ran, value: Any) -> Any:
         """An agent that a tool gives takes over: LiveKit gets it as it is, the reader its name."""
@@ -111,6 +94,10 @@ class Tools:
         self._given[id(ran)] = value
         others = [str(each) for each in _several(value) if not isinstance(each, Agent)]
         return ", ".join([f"hands over to {named(agents[0])}", *others])
+
+
+def _nobody() -> None:
+    """Nobody is told."""
 
 
 def named(agent: Agent) -> str:

@@ -12,6 +12,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from livekit.agents import Agent, AgentSession, llm
+from livekit.agents.voice import io
+from livekit.agents.voice.agent_activity import ActivityClosedError
 from livekit.agents.voice.agent_session import SessionConnectOptions
 
 from lk_notebook.agent_tools import Tools, named
@@ -40,6 +42,22 @@ class Brief:
     setup: Setup
     instructions: str = ""
     tools: Sequence[Any] = ()
+
+
+class _Text(io.TextOutput):
+    """What a session says, piece by piece, in the order in which it is said."""
+
+    def __init__(self, says: Callable[[str], None], has_said: Callable[[], None]) -> None:
+        super().__init__(label="notebook", next_in_chain=None)
+        self._says, self._has_said = says, has_said
+
+    async def capture_text(self, text: str) -> None:
+        """A piece of a text."""
+        self._says(str(text))
+
+    def flush(self) -> None:
+        """A text has ended."""
+        self._has_said()
 
 
 class Talk:
@@ -135,6 +153,7 @@ class Talk:
             # a few failed turns in a row would end the session without a word
             conn_options=SessionConnectOptions(max_unrecoverable_errors=sys.maxsize),
         )
+        session.output.transcription = _Text(self._says, self._has_said)
         session.on("conversation_item_added", self._item)
         session.on("function_tools_executed", self._executed)
         session.on("close", self._closed)
@@ -165,6 +184,8 @@ class Talk:
                 await self._changes.pop(0)(session.current_agent)
             run = session.run(user_input=prompt)
             turn.result = await run
+            with contextlib.suppress(RuntimeError, ActivityClosedError):  # a tool has closed it
+                await session.wait_for_idle()  # who took over may still greet
         except asyncio.CancelledError:
             turn.end("stopped")
             await self._interrupt(run)
@@ -200,13 +221,10 @@ class Talk:
 
     def _item(self, event: Any) -> None:
         item, turn = event.item, self._turn
-        if item.type == "agent_handoff":
-            if self.session is not None and item.old_agent_id is not None:
-                self._agent = self.session.current_agent
-                if turn is not None:
-                    turn.tells(f"Handed over to {named(self._agent)}")
-        elif turn is not None and item.type == "message" and item.role == "assistant" and item.text_content:
-            turn.says(item.text_content)
+        if item.type == "agent_handoff" and self.session is not None and item.old_agent_id is not None:
+            self._agent = self.session.current_agent
+            if turn is not None:
+                turn.tells(f"Handed over to {named(self._agent)}")
 
     def _executed(self, event: Any) -> None:
         """What LiveKit ran itself, or refused to run, is told as well."""
@@ -217,6 +235,14 @@ class Talk:
             if given is not None and ran.state == "running":
                 ran.state, ran.result = "failed" if given.is_error else "done", redact(given.output)
         self._turn.notify()
+
+    def _says(self, text: str) -> None:
+        if self._turn is not None:
+            self._turn.says(text)
+
+    def _has_said(self) -> None:
+        if self._turn is not None:
+            self._turn.has_said()
 
     def _closed(self, _event: Any) -> None:
         self._running = False

@@ -81,7 +81,6 @@ class Spread:
         self._running: list[asyncio.Task[None]] = []
         self._results = self._distributed.Queue(self._name, client=client)
         self._broken: LkError | None = None
-        self._started = False
 
     async def ask(self, call: Call) -> Answered:
         """One request from one of the workers.
@@ -105,10 +104,9 @@ class Spread:
             end.result(2 * FAREWELL)
 
     def _begin(self, number: int, row: _Row) -> None:
-        if not self._started:
-            self._started = True
-            for work in (self._listen(), self._look()):
-                self._run(work)
+        if not self._running:
+            self._run(self._listen())
+            self._run(self._look())
         self._rows[number] = row
         if self._broken is not None:
             self._settle(number, self._broken)
@@ -124,9 +122,8 @@ class Spread:
         try:
             await work
         except Exception as error:  # noqa: BLE001 - Dask hands on whatever was raised at its scheduler
-            self._break(
-                APIConnectionError(f"The cluster was lost: {type(error).__name__}: {error}", "Start it, and run again.")
-            )
+            lost = f"The cluster was lost: {type(error).__name__}: {error}"
+            self._break(APIConnectionError(lost, "Start it, and run again."))
 
     def _deal(self) -> None:
         """Gives each waiting row to the lane that has the fewest."""

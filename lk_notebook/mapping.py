@@ -100,12 +100,12 @@ class Mapper:
     async def _row(self, key: str) -> Done:
         tries = refusals = 0
         while True:
-            await self._slot()
+            number = await self._slot()
             try:
                 if self._fatal is not None:
                     raise self._fatal.with_traceback(None)  # else every row that raises it would lengthen it
                 answered = await self._work.ask(self._work.call_of(key))
-                return self._read(answered)
+                return self._read(answered, number)
             except RateLimitError as error:
                 self._pace.refused(error.retry_after, time.monotonic())
                 refusals += 1
@@ -123,14 +123,15 @@ class Mapper:
             if tries:
                 await asyncio.sleep(min(8.0, 0.25 * 2.0**tries) * (1 - random.random() / 4))  # noqa: S311 - spreads tries
 
-    def _read(self, answered: Answered) -> Done:
+    def _read(self, answered: Answered, number: int) -> Done:
         """The row of an answer.
 
         Raises:
             SchemaError: it does not meet the schema; `retryable` where another answer may.
             ContentFilterError: the model refused, or a filter cut its answer.
         """
-        self._pace.answered(answered.room, time.monotonic())
+        tokens = 0 if answered.usage is None else answered.usage.total_tokens
+        self._pace.answered(answered.room, time.monotonic(), number, tokens)
         for tell in self.answered:
             tell(answered)
         if answered.refusal and not answered.text.strip():
@@ -151,8 +152,8 @@ class Mapper:
         self.cut += short
         return Done(answered.text, value)
 
-    async def _slot(self) -> None:
-        """Waits until the pace lets one more start."""
+    async def _slot(self) -> int:
+        """Waits until the pace lets one more start; gives its number."""
         pace = self._pace
         while pace.full or pace.wait(time.monotonic()) > 0:
             if pace.full:
@@ -161,7 +162,7 @@ class Mapper:
                 await free
             else:
                 await asyncio.sleep(pace.wait(time.monotonic()))
-        pace.starts(time.monotonic())
+        return pace.starts(time.monotonic())
 
     def _free(self) -> None:
         self._pace.ends()

@@ -102,17 +102,26 @@ class Output:
             reply.redraw = self.update
 
     def _through_view(self) -> bool:
-        """Tells the view; False: no front end has shown one, the page gets HTML from here on."""
-        if not self._lives:
+        """Tells the view; False: no front end has shown one so far, the page gets HTML until one does."""
+        if self._view is None:
             return False
         from lk_notebook import view  # noqa: PLC0415 - as above
 
-        if not view.seen() and time.monotonic() > self._begun + PATIENCE:
+        if view.seen() and not self._lives:
+            self._show_view()  # a slow machine or line: it came late
+        elif not view.seen() and time.monotonic() > self._begun + PATIENCE and not _is_trusted_to_show():
             self._lives = False
-            return False
+        elif self._lives:
+            with self._lock:
+                self._view.tell(self._sight.changes())
+        return self._lives
+
+    def _show_view(self) -> None:
+        """Puts the view in the place of HTML."""
         with self._lock:
-            self._view.tell(self._sight.changes())
-        return True
+            self._lives = True
+            self._view.tell([{"t": "reset"}, {"t": "frame", "h": self._sight.frame()}, *self._sight.anew()])
+        self._handle.update({**self._view.mime, **self._sight.bundle()}, raw=True)
 
     def _update(self) -> int:
         self._sight.changes()  # nobody else takes them
@@ -162,9 +171,7 @@ class Output:
         if reply is None:
             return
         self._sight = self._sight.again(c, reply)
-        self._lives = True
-        self._view.tell([{"t": "reset"}, {"t": "frame", "h": self._sight.frame()}, *self._sight.anew()])
-        self._handle.update({**self._view.mime, **self._sight.bundle()}, raw=True)
+        self._show_view()
         self._let_redraw()
         self._follow()
 
@@ -193,8 +200,20 @@ def _said(what: str, reply: Reply) -> Message:
 
 def front_end_may_show() -> bool:
     """Whether somebody sits before the notebook: nbclient and its like take no input, and no widget's messages."""
-    kernel = get_ipython().kernel
-    try:
-        return bool(kernel.get_parent("shell")["content"].get("allow_stdin", True))
-    except (AttributeError, KeyError, LookupError, TypeError):
-        return False
+    return bool(_request().get("content", {}).get("allow_stdin", True))
+
+
+def _is_trusted_to_show() -> bool:
+    """Whether the front end shows views though none can say so: before ipykernel 7 a busy kernel hears no widget.
+
+    JupyterLab and Notebook 7 tell the cell's id.
+    """
+    hears = getattr(get_ipython().kernel, "_supports_kernel_subshells", False)
+    return not hears and "cellId" in _request().get("metadata", {})
+
+
+def _request() -> dict[str, Any]:
+    """The message that runs the cell, where one does."""
+    with contextlib.suppress(AttributeError, LookupError):
+        return get_ipython().kernel.get_parent("shell") or {}
+    return {}

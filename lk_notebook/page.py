@@ -251,7 +251,7 @@ def facts(reply: Reply) -> footer.Facts:
     demonstration, replayed = reply.account == "demo", reply.replayed
     measured = not demonstration and (replayed is None or replayed.figures)
     name, note = local.label(reply.model) if reply.account == "local" else (reply.model, None)
-    about = (demo.NOTE if demonstration else note, replayed and replayed.note)
+    about = (demo.NOTE if demonstration else note, replayed.note if replayed else None)
     return footer.Facts(
         model=name,
         provider=reply.provider or (None if reply.account in ("livekit", "local", "demo") else reply.account),

@@ -22,6 +22,7 @@ from lk_notebook.core.values import Account
 from lk_notebook.errors import ConfigurationError
 from lk_notebook.ledger import LEDGER
 from lk_notebook.net import accounts
+from lk_notebook.net.deck import DECK
 
 _DASK = 'Install Dask\'s part: pip install "lk_notebook[dask]".'
 
@@ -61,6 +62,11 @@ def asked(words: question.Words, rows: Any, what: Question, options: table.Optio
         )
     if what.images is not None and not isinstance(what.images, str):
         raise ConfigurationError("The images of a Dask table stand in a column.", "Give images= its name.")
+    if DECK.on:
+        raise ConfigurationError(
+            "A tape is on, and a Dask table is asked on its workers, which have none.",
+            "Give the rows as a pandas table.",
+        )
     LEDGER.check()
     tables: Any = dispatch  # it has no types
     empty = tables.make_meta(rows)

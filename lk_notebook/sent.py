@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable
+from dataclasses import replace
 
 from lk_notebook.core import sent
 from lk_notebook.core.export_cells import python_text
@@ -23,7 +25,19 @@ def what_was_sent(reply: Reply) -> list[tuple[str, str]]:
         "Python": _python,
         "Agents code": lambda asked: export(asked, "python"),
     }
+    reply = _without_headers(reply)
     return [(name, redact(clean(_written(write, reply)))) for name, write in spellings.items()]
+
+
+def _without_headers(reply: Reply) -> Reply:
+    """The reply as if the values of the user's own headers, which may be keys, were their variables."""
+    named = reply.call.extra_kwargs.get("extra_headers")
+    if not named:
+        return reply
+    alike = copy.copy(reply)
+    headers = {name: "$" + sent.variable(name) for name in named}
+    alike.call = replace(reply.call, extra_kwargs={**reply.call.extra_kwargs, "extra_headers": headers})
+    return alike
 
 
 def _written(write: Callable[[Reply], str], reply: Reply) -> str:

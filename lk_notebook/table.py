@@ -21,6 +21,7 @@ from lk_notebook.errors import ConfigurationError, LkError, PromptError
 from lk_notebook.journal import Journal
 from lk_notebook.ledger import LEDGER
 from lk_notebook.mapping import Done, Mapper, Work
+from lk_notebook.net.deck import DECK
 from lk_notebook.net.loop import TICK, interrupts, submit
 from lk_notebook.once import Answered, Here
 from lk_notebook.progress import Bar
@@ -153,7 +154,9 @@ class Run:
 
     def _asks(self) -> Asks:
         timeout, _ = self._options.limits
-        if self._options.client is None:
+        if self._options.client is not None and DECK.on:
+            self._report.note("A tape is on, so the rows were asked from here, not by the workers.")
+        if self._options.client is None or DECK.on:
             return Here(self._table.route, timeout)
         from lk_notebook.cluster import Spread  # noqa: PLC0415 - only who has a cluster needs it
 

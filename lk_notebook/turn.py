@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import fields
 from typing import Any
 
 from lk_notebook.arriving import ENDED, Ran, State, Step
 from lk_notebook.core.routing import Route
-from lk_notebook.core.stream import Piece
 from lk_notebook.core.values import Call, ToolCall, Usage, redact
 from lk_notebook.errors import LkError
 from lk_notebook.reply import Reply
@@ -26,6 +25,7 @@ class Turn(Reply):
         self.requests: list[Reply] = []
         self.result: Any = None
         self._ran: dict[str, Ran] = {}  # by the id of the call
+        self._flushed = False  # a text has ended
 
     # What is known of it: of all its requests -----------------------------------------------------------------
 
@@ -75,75 +75,64 @@ class Turn(Reply):
     # How it comes: on the background loop ---------------------------------------------------------------------
 
     def hears(self, reply: Reply) -> None:
-        """A request has begun: what comes of it is seen here."""
-        if self.size > (self.steps[-1].text if self.steps else 0):
-            self.steps.append(self._step())  # a text of its own
+        """A request has begun: what is known of it is known of the turn. Its text comes as the session says it."""
         self.requests.append(reply)
         self.call, self.accounts, self.asked = reply.call, reply.accounts, reply.asked
         reply.when_changed(self._follows(reply))
 
-    def ran(self, call_id: str, name: str, arguments: str) -> Ran:
-        """The tool call of this id; a model of somebody else's may have asked for one that no request here told of."""
-        if call_id not in self._ran:
-            last = self.steps[-1].ran if self.steps else []
-            taken = [id(each) for each in self._ran.values()]
-            here = [each for each in last if id(each) not in taken and each.call.name == name]
-            if not here:  # some providers give no ids: there the name decides
-                self.steps.append(self._step([Ran(ToolCall(call_id, name, arguments))]))
-            self._ran[call_id] = here[0] if here else self.steps[-1].ran[0]
-        return self._ran[call_id]
+    def says(self, text: str) -> None:
+        """A piece of what the agent says, whoever wrote it."""
+        if self._flushed and self.size > (self.steps[-1].text if self.steps else 0):
+            self.steps.append(self._step())  # a text of its own
+        self._flushed = False
+        self.on_pieces([("text", text)], self._answer)
 
-    def called(self, ran: Ran) -> Sequence[Ran]:
-        """The calls of the round that this one belongs to."""
-        return next(step.ran for step in self.steps if any(each is ran for each in step.ran))
+    def has_said(self) -> None:
+        """What comes next is another text."""
+        self._flushed = True
 
     def tells(self, what: str) -> None:
-        """Something happened that is no text of the model."""
+        """Something happened that is no text."""
         self.steps.append(self._step(told=what))
         self.notify()
 
-    def says(self, text: str) -> None:
-        """A text that no request here brought: the agent was told to say it, or asks a model of its own."""
-        if not any(each.text.strip().startswith(text.strip()) for each in self.requests):
-            if self.size > (self.steps[-1].text if self.steps else 0):
+    def ran(self, call_id: str, name: str, arguments: str) -> Ran:
+        """The tool call of this id; a new one stands below what was said before it."""
+        if call_id not in self._ran:
+            ran = self._ran[call_id] = Ran(ToolCall(call_id, name, arguments))
+            self._release()
+            if not self.steps or not self.steps[-1].ran or self.steps[-1].text != self.size:
                 self.steps.append(self._step())
-            self._add("text", text)
-            self.state = "streaming"
+            self.steps[-1].ran.append(ran)
             self.notify()
+        return self._ran[call_id]
 
     def end(self, state: State, error: LkError | None = None) -> None:
         """It has ended so; calls that still run were stopped."""
-        for ran in (each for step in self.steps for each in step.ran):
+        for ran in self._ran.values():
             ran.state = "stopped" if ran.state == "running" else ran.state
         super().end(state, error)
 
     def _follows(self, reply: Reply) -> Callable[[], None]:
-        text = thought = 0
-        ended = False
+        thought, ended = 0, False
 
         def look() -> None:
-            nonlocal text, thought, ended
+            nonlocal thought, ended
             if self.state in ENDED or ended:
                 return
             self.account, self.provider, self.model = reply.account, reply.provider, reply.model
-            self.retrying, self.messages = reply.retrying, reply.messages
+            self.retrying, self.messages, self.request = reply.retrying, reply.messages, reply.request
             self.notes += [note for note in reply.notes if note not in self.notes]
-            self.request = reply.request
-            told: list[Piece] = [("text", reply.piece(text)), ("reasoning", reply.thought(thought))]
-            self.on_pieces([piece for piece in told if piece[1]], self._answer)
-            text, thought = reply.size, len(reply.reasoning)
+            if new := reply.thought(thought):
+                thought += len(new)
+                self.on_pieces([("reasoning", new)], self._answer)
             if reply.state in ENDED:
                 ended = True
-                self._release()
                 self.attempts += reply.attempts
-                if reply.state == "done" and reply.tool_calls:
-                    ran = [Ran(call) for call in reply.tool_calls]
-                    self._ran |= {each.call.id: each for each in ran if each.call.id}
-                    self.steps.append(self._step(ran))
             self.notify()
 
         return look
 
-    def _step(self, ran: list[Ran] | None = None, told: str = "") -> Step:
+    def _step(self, told: str = "") -> Step:
         self._release()
-        return Step(self.size, len(self.reasoning), ran or [], redact(told))
+        return Step(self.size, len(self.reasoning), [], redact(told))

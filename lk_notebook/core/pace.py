@@ -6,8 +6,9 @@ left. Pure: the time is passed in, in seconds.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from lk_notebook.core import failures
 
@@ -19,32 +20,41 @@ UNNAMED_WAIT = 1.0
 
 @dataclass(frozen=True, slots=True)
 class Room:
-    """What the headers of a response say is left: requests now, and how many come back a second."""
+    """What the headers of a response say is left: requests now, and how many come back a second; so of tokens."""
 
     remaining: float
     per_second: float
+    tokens: Room | None = None
 
 
 def room(headers: Mapping[str, str]) -> Room | None:
-    """The room for requests that headers tell of; None where they tell nothing.
+    """The room that headers tell of; None where they tell nothing.
 
     Example:
         >>> room({"x-ratelimit-limit-requests": "60", "x-ratelimit-remaining-requests": "44"})
-        Room(remaining=44.0, per_second=1.0)
+        Room(remaining=44.0, per_second=1.0, tokens=None)
 
-    OpenAI's and Groq's `x-ratelimit-*-requests`, LiveKit's `rpm`. Groq's limit is one a day; the time until its reset
-    tells how fast it comes back.
+    OpenAI's and Groq's `x-ratelimit-*-requests` and `-tokens`, LiveKit's `rpm` and `tpm`. Groq's limit of requests is
+    one a day; the time until its reset tells how fast it comes back. Where tokens alone are told of, requests are
+    without end.
     """
     quota = failures.quota(headers) or {}
+    requests, tokens = _level(headers, quota, "requests", "rpm"), _level(headers, quota, "tokens", "tpm")
+    if tokens is None:
+        return requests
+    return replace(requests or Room(math.inf, math.inf), tokens=tokens)
+
+
+def _level(headers: Mapping[str, str], quota: Mapping[str, str], what: str, a_minute: str) -> Room | None:
     try:
-        if "rpm_limit" in quota and "rpm_used" in quota:
-            limit = float(quota["rpm_limit"])
-            return Room(max(0.0, limit - float(quota["rpm_used"])), limit / 60)
-        limit = float(headers["x-ratelimit-limit-requests"])
-        remaining = float(headers["x-ratelimit-remaining-requests"])
+        if f"{a_minute}_limit" in quota and f"{a_minute}_used" in quota:
+            limit = float(quota[f"{a_minute}_limit"])
+            return Room(max(0.0, limit - float(quota[f"{a_minute}_used"])), limit / 60)
+        limit = float(headers[f"x-ratelimit-limit-{what}"])
+        remaining = float(headers[f"x-ratelimit-remaining-{what}"])
     except (KeyError, ValueError):
         return None
-    reset = failures.duration(headers.get("x-ratelimit-reset-requests", ""))
+    reset = failures.duration(headers.get(f"x-ratelimit-reset-{what}", ""))
     back = limit / 60
     if reset and remaining < limit:
         back = min(back, (limit - remaining) / reset)
@@ -68,6 +78,8 @@ class Pace:
         self._left: float | None = None  # requests the provider has room for
         self._back = 0.0
         self._at = 0.0
+        self._started = 0
+        self._answers = self._tokens = 0  # of which the tokens are known
         self.active = 0
 
     def wait(self, now: float) -> float:
@@ -84,22 +96,34 @@ class Pace:
         """Whether all slots are taken."""
         return self.active >= max(1, int(self.limit))
 
-    def starts(self, now: float) -> None:
-        """A request starts."""
+    def starts(self, now: float) -> int:
+        """A request starts; gives its number."""
         self.active += 1
+        self._started += 1
         if self._left is not None:
             self._left, self._at = self._refilled(now) - 1, now
+        return self._started
 
     def ends(self) -> None:
         """A request has ended, however."""
         self.active -= 1
 
-    def answered(self, told: Room | None, now: float) -> None:
-        """It was answered: a little more may be under way; the headers say what is left."""
+    def answered(self, told: Room | None, now: float, number: int = 0, tokens: int = 0) -> None:
+        """Request `number` was answered: a little more may be under way; the headers say what is left.
+
+        They know nothing of what was sent later. Of the last one they are exact; of the first of all, those sent since
+        are taken off; of any other, what is known already may be less.
+        """
         self.limit = min(self._most, self.limit + 1 / max(1.0, self.limit))
-        if told is not None:
-            left = told.remaining if self._left is None else min(self._refilled(now), told.remaining)
-            self._left, self._back, self._at = left, told.per_second, now
+        if tokens > 0:
+            self._answers, self._tokens = self._answers + 1, self._tokens + tokens
+        told = self._in_requests(told)
+        if told is None:
+            return
+        since = self._started - number
+        exact = self._left is None or not since
+        left = told.remaining - since if exact else min(self._refilled(now), told.remaining)
+        self._left, self._back, self._at = left, told.per_second, now
 
     def refused(self, retry_after: float | None, now: float) -> None:
         """It was refused for its pace: all wait, once; many refusals of one moment lower the pace once."""
@@ -108,6 +132,14 @@ class Pace:
         if now - self._slowed > max(wait, UNNAMED_WAIT):
             self._slowed = now
             self.limit = max(1.0, self.limit / 2)
+
+    def _in_requests(self, told: Room | None) -> Room | None:
+        """The tighter of both rooms; tokens are counted in requests of the mean size so far."""
+        if told is None or told.tokens is None or not self._answers:
+            return told if told is not None and told.remaining < math.inf else None
+        mean = self._tokens / self._answers
+        tokens = Room(told.tokens.remaining / mean, told.tokens.per_second / mean)
+        return min(told, tokens, key=lambda room: room.remaining)
 
     def _refilled(self, now: float) -> float:
         return (self._left or 0.0) + (now - self._at) * self._back

@@ -136,8 +136,9 @@ class Replay:
             return ReplayError(
                 f"{self.tape.name} is empty: it has no answer to anything.", "Record it: %lkrecord FILE."
             )
-        told = "Differs: " + "; ".join(_differences(nearest, wanted))
-        return ReplayError(what, f"Nearest on it: “{_shown(prompt_of(nearest.request))}” ({nearest.model}). {told}.")
+        told = "; ".join(_differences(nearest, wanted))
+        shown = f"Nearest on it: “{_shown(prompt_of(nearest.request))}” ({nearest.model})."
+        return ReplayError(what, f"{shown} Differs: {told}." if told else shown)
 
     def _nearest(self, wanted: Wanted) -> Take | None:
         """The call whose prompt has most words in common, and of those the one that differs least otherwise."""
@@ -167,8 +168,6 @@ def _differences(take: Take, wanted: Wanted) -> Iterator[str]:
         yield f"model: {take.model} there"
     if misfit := _misfit(take, wanted):
         yield misfit
-    if prompt_of(there) != prompt_of(here):
-        yield "the prompt differs"
     yield from _in_history(there.get("messages") or [], here.get("messages") or [])
     for name in sorted({*there, *here} - {"messages"}):
         if there.get(name) != here.get(name):

@@ -44,7 +44,7 @@ def as_curl(url: str, headers: Mapping[str, str], body: Mapping[str, Any], accou
 
 
 def _shown(name: str, value: str) -> str:
-    return value if name.lower().startswith(_OURS) else "$" + _variable(name)
+    return value if name.lower().startswith(_OURS) else "$" + variable(name)
 
 
 def _key(account: Account) -> str:
@@ -55,7 +55,13 @@ def _key(account: Account) -> str:
     return f"api-key: ${found}" if account.scheme == "api-key" else f"Authorization: Bearer ${found}"
 
 
-def _variable(name: str) -> str:
+def variable(name: str) -> str:
+    """The variable that stands for a header of the user's own.
+
+    Example:
+        >>> variable("X-Api-Key")
+        'X_API_KEY'
+    """
     return re.sub(r"\W", "_", name).upper()
 
 

@@ -31,7 +31,7 @@ _KEYS = (
 )
 _LOOKS_LIKE = tuple((name, re.compile(pattern)) for name, pattern in _KEYS)
 _HEADS = ("", "Recorded", "Model", "Who", "Prompt", "Answer", "First", "End")
-_SHOWN = 48
+_SHOWN = 36
 
 
 def faults(text: str, name: str) -> list[str]:
@@ -96,13 +96,13 @@ def _secrets(texts: Sequence[str]) -> Iterator[str]:
 
 
 def _row(take: Take) -> Iterator[str]:
-    yield take.at.replace("T", " ").removesuffix("Z")
+    yield take.at[:16].replace("T", " ")
     yield take.model or UNKNOWN
     yield " · ".join(dict.fromkeys(filter(None, (take.provider, take.account.name))))
     yield one_line(prompt_of(take.request), _SHOWN)
     yield one_line(_answer(take), _SHOWN)
     yield seconds(take.pieces[0][0]) if take.pieces else UNKNOWN
-    yield f"{take.end} after {seconds(take.seconds)}"
+    yield seconds(take.seconds) + (f" ({take.end})" if take.end != "done" else "")
 
 
 def _answer(take: Take) -> str:

@@ -18,7 +18,8 @@ _loaded: tuple[list[Magics], Cells, Completion] | None = None
 
 def load(shell: InteractiveShell) -> None:
     """Registers the magics; loading twice is loading once."""
-    from lk_notebook.ledger import LEDGER  # noqa: PLC0415 - no IPython outside IPython
+    from lk_notebook.desk import Stopped  # noqa: PLC0415 - no IPython outside IPython
+    from lk_notebook.ledger import LEDGER  # noqa: PLC0415
     from lk_notebook.magics.accounts import AccountMagics  # noqa: PLC0415
     from lk_notebook.magics.agent import AgentMagics  # noqa: PLC0415
     from lk_notebook.magics.cells import Cells  # noqa: PLC0415
@@ -55,8 +56,15 @@ def load(shell: InteractiveShell) -> None:
     cells.watch()
     completion.watch()
     shell.input_transformers_cleanup.append(questions.keep)
+    if not shell.custom_exceptions:  # else somebody's own, of which there can be one
+        shell.set_custom_exc((Stopped,), _end_quietly)
     _loaded = (magics, cells, completion)
     _warm()
+
+
+def _end_quietly(*_: object, **__: object) -> list[str]:
+    """Shows nothing of a stop by ■, and the cell fails all the same: an empty traceback would be a red box."""
+    return []
 
 
 def _warm() -> None:
@@ -64,14 +72,16 @@ def _warm() -> None:
     from lk_notebook.core.values import Setup  # noqa: PLC0415 - as above
     from lk_notebook.errors import LkError  # noqa: PLC0415
     from lk_notebook.net import local, loop  # noqa: PLC0415
+    from lk_notebook.net.deck import DECK  # noqa: PLC0415
     from lk_notebook.net.given import GIVEN  # noqa: PLC0415
     from lk_notebook.session import llm  # noqa: PLC0415
 
     try:
         asked = llm(Setup()).route().accounts[0]
+        weights = local.standing(GIVEN.getenv).weights if asked.kind == "local" and DECK.replay is None else None
     except LkError:  # told to who asks
         return
-    if asked.kind == "local" and (weights := local.standing(GIVEN.getenv).weights) is not None:
+    if weights is not None:
         loop.submit(local.KEEPER.warm(weights))
 
 
@@ -81,8 +91,12 @@ def unload(shell: InteractiveShell) -> None:
     if _loaded is None:
         return
     magics, cells, completion = _loaded
+    from lk_notebook.desk import Stopped  # noqa: PLC0415 - as above
+
     cells.leave()
     completion.leave()
+    if shell.custom_exceptions == (Stopped,):
+        shell.set_custom_exc((), None)
     shell.input_transformers_cleanup.remove(questions.keep)
     for each in magics:
         for kind, names in each.magics.items():

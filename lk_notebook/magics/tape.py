@@ -116,7 +116,7 @@ def _recorded(recorder: Recorder) -> str:
 def _replaying(tape: Tape) -> str:
     made_by = f" · {_shown(tape.head.made_by)}" if tape.head.made_by else ""
     when = f", recorded {tape.days}" if tape.days else ""
-    return f"{_shown(tape.name)}: {_calls(len(tape.takes))}{when}{made_by}. It answers from here on, nobody else does."
+    return f"{_shown(tape.name)}: {_calls(len(tape.takes))}{when}{made_by}. It alone answers now."
 
 
 def _calls(number: int) -> str:

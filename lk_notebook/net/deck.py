@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import concurrent.futures
+import contextlib
+import contextvars
 import os
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -22,6 +24,8 @@ REPLAY, SPEED = "LK_NOTEBOOK_REPLAY", "LK_NOTEBOOK_REPLAY_SPEED"
 #: Seconds to wait for another kernel that writes the same file, and for calls whose end is not written yet.
 PATIENCE = 5.0
 _BLOCK = 65536
+#: A tape that answers only what is asked in this context, and its speed.
+_ASIDE: contextvars.ContextVar[tuple[Replay, float] | None] = contextvars.ContextVar("lk_notebook_tape", default=None)
 
 
 class Recorder:
@@ -71,7 +75,7 @@ class Deck:
 
     def __init__(self, getenv: Callable[[str], str | None] = GIVEN.getenv) -> None:
         self.recorder: Recorder | None = None
-        self.speed = 1.0
+        self._speed = 1.0
         self._getenv = getenv
         self._replay: Replay | None = None
         self._chosen = False  # the user said what is replayed, or that nothing is: the environment says no more
@@ -85,13 +89,35 @@ class Deck:
         Raises:
             ConfigurationError: the tape that the environment names cannot be read.
         """
+        if (aside := _ASIDE.get()) is not None:
+            return aside[0]
         if self._chosen or not (named := (self._getenv(REPLAY) or "").strip()):
             return self._replay
         with self._reading:
             if self._named is None or self._named[0] != named:
-                self.speed = read_speed((self._getenv(SPEED) or "1").strip(), SPEED)
+                self._speed = read_speed((self._getenv(SPEED) or "1").strip(), SPEED)
                 self._named = (named, load(named))
             return self._named[1]
+
+    @property
+    def speed(self) -> float:
+        """How fast it is played: 1 as recorded, 2 twice as fast, 0 without waiting."""
+        aside = _ASIDE.get()
+        return self._speed if aside is None else aside[1]
+
+    @contextlib.contextmanager
+    def aside(self, replay: Replay, speed: float = 1.0) -> Iterator[None]:
+        """What is asked within is answered by this tape; all else goes on as it did."""
+        token = _ASIDE.set((replay, speed))
+        try:
+            yield
+        finally:
+            _ASIDE.reset(token)
+
+    @property
+    def on(self) -> bool:
+        """Whether calls of this process are recorded, or answered by a tape."""
+        return self.recorder is not None or self.replay is not None
 
     def play(self, named: str, speed: float) -> Tape:
         """Replays this tape from its beginning.
@@ -101,7 +127,7 @@ class Deck:
         """
         if self.recorder is not None:
             raise ConfigurationError(f"{self.recorder.path} is being recorded.", "End that first: %lkrecord --off.")
-        self._replay, self.speed, self._chosen = load(named), speed, True
+        self._replay, self._speed, self._chosen = load(named), speed, True
         return self._replay.tape
 
     def record(self, named: str, *, anew: bool = False) -> Recorder:

@@ -47,9 +47,9 @@ def neighbour() -> Iterator[None]:
 
 
 def memory() -> str:
-    """MiB of the server: all of it, and what it has for itself."""
-    found = psutil.Process(local.KEEPER._child._process.pid).memory_full_info()
-    return f"{found.rss / 2**20:.0f} MiB resident, {found.uss / 2**20:.0f} of it its own"
+    """MiB of the server: all of it, and what of it are files, which all kernels of a machine share."""
+    found = psutil.Process(local.KEEPER._child._process.pid).memory_info()
+    return f"{found.rss / 2**20:.0f} MiB resident, {found.shared / 2**20:.0f} of it files"
 
 
 async def stop() -> None:
@@ -74,7 +74,7 @@ def main() -> None:
     for how, beside in (("as it is", contextlib.nullcontext()), ("beside a busy core", neighbour())):
         with beside:
             first, _, speed = ask(WRITES, 100)
-            _, read, _ = ask(READS, 1)
+            _, read, _ = ask(READS, 1, times=1)
         print(f"{how}: first token {first:.2f} s, {speed:.0f} tok/s; a prompt of 1000 tokens read in {read:.1f} s")
     print(memory())
     loop.wait(stop())

@@ -2,7 +2,9 @@
 
     python server.py  ->  prints its port
 
-POST …/v1/chat/completions; the prompt says what to play: "chunks=5000", "pieces=10 seconds=0.2", "size=10000000".
+POST …/v1/chat/completions; the prompt says what to play: "chunks=5000", "pieces=10 seconds=0.2", "size=10000000";
+"fault=3" a fault of that number, the first time that this prompt is asked; "rpm=60" a limit of requests a minute.
+GET tells how many were asked since the last GET, and how many of them were refused for their pace.
 """
 
 from __future__ import annotations
@@ -11,6 +13,7 @@ import asyncio
 import json
 import re
 import sys
+import time
 
 PAD = "fp_" + "0" * 24
 HEAD = b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ntransfer-encoding: chunked\r\n\r\n"
@@ -30,10 +33,10 @@ def http(data: bytes) -> bytes:
     return b"%x\r\n%s\r\n" % (len(data), data)
 
 
-async def play(writer: asyncio.StreamWriter, prompt: str) -> None:
+async def play(writer: asyncio.StreamWriter, prompt: str, headers: bytes = b"") -> None:
     """What the prompt asks for."""
     asked = {name: float(value) for name, value in re.findall(r"(\w+)=([\d.]+)", prompt)}
-    writer.write(HEAD + http(event({"role": "assistant", "content": ""})))
+    writer.write(HEAD[:-2] + headers + b"\r\n" + http(event({"role": "assistant", "content": ""})))
     pieces = int(asked.get("chunks") or asked.get("pieces") or 10)
     word = " word" if "size" not in asked else "x" * 40
     if "size" in asked:
@@ -50,14 +53,79 @@ async def play(writer: asyncio.StreamWriter, prompt: str) -> None:
     await writer.drain()
 
 
+class Counts:
+    """What was asked, and what is left of a limit: refilled evenly, and full at first."""
+
+    def __init__(self) -> None:
+        self.asked = self.refused = 0
+        self.seen: set[str] = set()
+        self.left, self.at = None, 0.0
+
+    def told(self) -> dict:
+        """The counts, which begin anew."""
+        found = {"asked": self.asked, "refused": self.refused}
+        self.__init__()
+        return found
+
+    def room(self, rpm: float) -> tuple[bool, str]:
+        """Whether one more is let in, and the headers that say what is left."""
+        now = time.monotonic()
+        self.left = rpm if self.left is None else min(rpm, self.left + (now - self.at) * rpm / 60)
+        self.at, let_in = now, self.left >= 1
+        self.left -= let_in
+        self.refused += not let_in
+        told = {"limit": int(rpm), "remaining": int(self.left), "reset": f"{60 / rpm:.2f}s"}
+        headers = "".join(f"x-ratelimit-{name}-requests: {value}\r\n" for name, value in told.items())
+        wait = f"retry-after: {max(0.0, (1 - self.left) * 60 / rpm):.2f}\r\n"
+        return let_in, headers if let_in else headers + wait
+
+
+COUNTS = Counts()
+FAULTS = 6
+
+
+def plain(status: str, body: dict, headers: str = "") -> bytes:
+    """An answer that is no stream."""
+    content = json.dumps(body).encode()
+    return f"HTTP/1.1 {status}\r\ncontent-length: {len(content)}\r\n{headers}\r\n".encode() + content
+
+
+def spoil(writer: asyncio.StreamWriter, number: int) -> bool:
+    """A fault in place of an answer; whether the connection is still of use."""
+    begun = HEAD + http(event({"role": "assistant", "content": ""})) + http(event({"content": " wor"}))
+    broken = {"error": {"message": "a fault"}}
+    if number in (0, 1):
+        status, headers = (("500 Error", ""), ("429 Too Many", "retry-after: 0.1\r\n"))[number]
+        writer.write(plain(status, broken, headers))
+        return True
+    if number == 2:
+        writer.write(b"no HTTP\r\n\r\n")
+    else:
+        writer.write(begun + {3: b"", 4: b"0\r\n\r\n", 5: http(b'data: {"choices": [{"delta": \n\n')}[number])
+    return number == 4
+
+
 async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
     """One connection, kept alive."""
     try:
         while head := await reader.readuntil(b"\r\n\r\n"):
+            if head.startswith(b"GET"):
+                writer.write(plain("200 OK", COUNTS.told()))
+                continue
             size = int(re.search(rb"(?i)content-length: (\d+)", head)[1])
-            body = json.loads(await reader.readexactly(size))
-            await play(writer, body["messages"][-1]["content"])
-    except (asyncio.IncompleteReadError, ConnectionError):
+            prompt = json.loads(await reader.readexactly(size))["messages"][-1]["content"]
+            COUNTS.asked += 1
+            fault, rpm = re.search(r"fault=(\d)", prompt), re.search(r"rpm=(\d+)", prompt)
+            let_in, headers = COUNTS.room(float(rpm[1])) if rpm else (True, "")
+            if not let_in:
+                writer.write(plain("429 Too Many", {"error": {"message": "too many"}}, headers))
+            elif fault and prompt not in COUNTS.seen:
+                COUNTS.seen.add(prompt)
+                if not spoil(writer, int(fault[1])):
+                    break
+            else:
+                await play(writer, prompt, headers.encode())
+    except (asyncio.IncompleteReadError, asyncio.CancelledError, ConnectionError):
         pass
     finally:
         writer.close()

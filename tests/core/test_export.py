@@ -7,7 +7,7 @@ import json
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from IPython.core.inputtransformer2 import TransformerManager
 
@@ -63,6 +63,7 @@ def fields(arguments: dict[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in named.items() if name not in export.EXTRAS} | body
 
 
+@settings(deadline=None)
 @given(st.sampled_from([LIVEKIT, OPENAI, GROQ, URL]), TEXTS, PARAMETERS)
 def test_any_text_and_any_parameter_comes_out_of_a_python_program(account, system, parameters):
     """Quotes, backslashes, braces, line ends, invisible characters: nothing is lost, nothing is code."""
@@ -73,6 +74,7 @@ def test_any_text_and_any_parameter_comes_out_of_a_python_program(account, syste
     assert (instructions, fields(arguments)) == (system, parameters)
 
 
+@settings(deadline=None)
 @given(TEXTS, PARAMETERS)
 def test_a_cell_with_the_program_is_the_program(system, parameters):
     """IPython reads magics, shell commands and help out of cells; in a program it finds none."""
@@ -81,6 +83,7 @@ def test_a_cell_with_the_program_is_the_program(system, parameters):
     assert TransformerManager().transform_cell(text) == text
 
 
+@settings(deadline=None)
 @given(TEXTS, TEXTS)
 def test_any_model_and_provider_come_out(model, provider):
     """Also an id that only one's own server could have thought of."""
@@ -95,6 +98,7 @@ def test_half_a_surrogate_pair_is_what_the_request_makes_of_it():
 
 
 @pytest.mark.parametrize("language", [PYTHON, NODE])
+@settings(deadline=None)
 @given(text=st.text())
 def test_a_comment_ends_where_its_line_ends(language, text):
     """A note with line ends of any kind stays one."""

@@ -59,6 +59,7 @@ def sendable(extra_kwargs: dict[str, Any]) -> bool:
     return True
 
 
+@settings(deadline=None)
 @given(SETUPS, TEXTS)
 def test_the_cell_that_was_copied_is_read_back_as_the_setup(setup, prompt):
     """Any model, provider, account, parameters and system prompt; double braces in them are evaluated nowhere."""

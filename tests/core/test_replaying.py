@@ -98,7 +98,11 @@ def pictured(picture):
 
 
 MISSES = {
-    "another prompt": (SKY, asked("Why is the sky red?", temperature=0), "the prompt differs"),
+    "another prompt": (
+        SKY,
+        asked("Why is the sky red?", temperature=0),
+        "“Why is the sky blue?” (openai/gpt-4.1-mini).",
+    ),
     "another parameter": (SKY, asked("Why is the sky blue?", temperature=1), "temperature: 0 there, 1 here"),
     "a parameter more": (SKY, asked("Why is the sky blue?", temperature=0, seed=7), "seed: none there, 7 here"),
     "a turn more": (asked(), asked(before=TURNS), "turns before it: 0 there, 1 here; run the cells above it first"),

@@ -253,7 +253,7 @@ def test_a_tape_is_shown_as_a_table():
 
     texts = [[cell.text for cell in row] for row in rows]
     assert texts[0][2:6] == ["acme/one", "livekit", "Why?", "Because."]
-    assert texts[1][5:] == ["no answer: refused", "–", "failed after 1.00 s"]
+    assert texts[1][5:] == ["no answer: refused", "–", "1.00 s (failed)"]
     assert texts[2][3:6] == ["azure · livekit", "ever", "refused (401)"]
 
 

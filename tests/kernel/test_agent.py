@@ -41,6 +41,16 @@ class Billing(Agent):
     async def pay(self, amount: int) -> str:
         "Pay a bill."
         return f"paid {amount} in the main thread: {threading.current_thread() is threading.main_thread()}"
+async def bye(context: RunContext) -> str:
+    "Ends the conversation."
+    context.session.shutdown()
+    return "bye"
+class Greeter(Agent):
+    async def on_enter(self):
+        self.session.say("Welcome.")
+        self.session.generate_reply(instructions="Greet.")
+def to_greeter() -> Agent:
+    return Greeter(instructions="You greet.")
 def to_billing() -> Agent:
     "Hand over to billing."
     return Billing()
@@ -341,6 +351,17 @@ def test_an_agent_that_a_tool_gives_takes_over(talk):
     assert results(talk.requests[2]) == ["paid 7 in the main thread: True"]
 
 
+def test_what_an_agent_says_by_itself_is_shown(talk):
+    """A greeting on entering, said or asked for: each a text of its own, below the hand-over."""
+    talk.play(calling(call("to_greeter")), stream("Good day."))
+
+    cell = talk("hi", "-t to_greeter")
+
+    order = ["Handed over to Greeter", ">Welcome.<", ">Good day.<"]
+    assert [cell.html.find(each) for each in order] == sorted(cell.html.find(each) for each in order)
+    assert cell.html.find(order[0]) > 0
+
+
 # Stopping ---------------------------------------------------------------------------------------------------------
 
 
@@ -391,14 +412,13 @@ def test_stopped_within_a_tool(talk, tool):
 
     pressed = talk.kernel.interrupt()
     talk.kernel.finish(cell)
-    asked = len(talk.requests)
     after_ = talk("again")
 
     assert cell.ended - pressed < 3
     assert f"Stopped: {tool}()" in cell.shown
     assert not re.search("Traceback|KeyboardInterrupt|Cancelled|Error", cell.shown)
-    assert asked == 1
     assert "Again." in after_.shown
+    assert len(talk.requests) == 2
 
 
 def test_an_interrupt_between_turns_hurts_nobody(talk):
@@ -432,6 +452,7 @@ def test_run_all_stops_behind_a_stopped_turn(talk):
 def test_six_failures_in_a_row_each_tell_their_two_lines(talk):
     """LiveKit ends a session at the fourth, without a word; then the conversation goes on where it was."""
     talk("hi")
+    talk.run("first = session")
     talk.play(FAIL)
     failed = [talk("fail") for _ in range(6)]
     talk.play(stream("Again."))
@@ -441,6 +462,7 @@ def test_six_failures_in_a_row_each_tell_their_two_lines(talk):
         ["livekit answered (400): No such thing.", "Change the request as it says."]
     ] * 6
     assert {cell.status for cell in failed} == {"error"}
+    assert talk.run("print(session is first)").shown.strip() == "True"
     assert "Again." in after_.shown
     assert said(talk.requests[0]) == [("user", "hi"), ("assistant", "Hello."), ("user", "again")]
 
@@ -516,6 +538,27 @@ def test_without_livekit_agents_the_cell_tells_how_to_install_it(kernel):
     ]
 
 
+def test_a_recorded_conversation_is_played_without_an_account(talk, kernel):
+    """A class follows it, tools and all, on machines that have none."""
+    talk.play(
+        calling(call("get_weather", '{"city": "Paris"}')), stream("It is sunny there."), stream("You are welcome.")
+    )
+    tape = str(talk.kernel.home / "talk.jsonl")
+    talk.run(f"%lkrecord {tape}")
+    talk("hi", "-t get_weather")
+    talk("thanks")
+    talk.run("%lkrecord --off")
+
+    bare = kernel()
+    bare.run(TOOLS, seconds=60)
+    bare.run(f"%lkreplay {tape}")
+    first, second = bare.run("%%lkagent -t get_weather\nhi", seconds=60), bare.run("%%lkagent\nthanks")
+
+    assert "Called get_weather(city='Paris')" in first.shown, first.shown
+    assert "It is sunny there." in first.shown
+    assert "You are welcome." in second.shown
+
+
 # Closing ----------------------------------------------------------------------------------------------------------
 
 
@@ -527,6 +570,19 @@ def test_close_ends_the_session_and_its_history_stays(talk):
 
     assert closed.shown.strip() == "True"
     assert said(talk.requests[1]) == [("user", "hello")]
+
+
+def test_a_tool_may_end_the_session(talk):
+    """What the agent says last is shown; the next turn goes on where it was."""
+    talk.play(calling(call("bye")), stream("Goodbye."), stream("Hello again."))
+
+    last = talk("bye", "-t bye")
+    after_ = talk("hi")
+
+    assert last.status == "ok", last.shown
+    assert "Goodbye." in last.shown
+    assert "Hello again." in after_.shown
+    assert ("assistant", "Goodbye.") in said(talk.requests[-1])
 
 
 def test_a_session_that_has_ended_goes_on_in_a_new_one(talk):

@@ -64,6 +64,7 @@ def test_the_cell_ends_at_once_and_the_kernel_is_free(stop):
 def test_there_is_no_traceback(stop):
     """■ is no error of anybody's: the reader sees no frames and no exception's name."""
     assert not re.search("Traceback|KeyboardInterrupt|Cancelled|Error", stop.cell.shown)
+    assert [output for output in stop.cell.outputs if output["output_type"] == "error"] == []
 
 
 def test_the_cells_queued_behind_do_not_run(stop):

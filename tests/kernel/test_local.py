@@ -158,3 +158,18 @@ def test_the_demo_says_why_it_answers():
         assert "demo, not a language model" in ran.shown
         assert "MiB of memory are free, the local model wants 99000000" in ran.shown
         assert servers(pid(small)) == []
+
+
+def test_a_tape_of_it_needs_no_model(class_room, tmp_path):
+    """What it said is replayed on a machine that could ask it again, and nothing is started for that."""
+    said = class_room.run(f"%lkrecord {tmp_path}/t.jsonl", seconds=60)
+    assert said.status == "ok", said.shown
+    class_room.run("%%lkchat -n -o first max_tokens=12\nSay hello to the class.", seconds=120)
+    class_room.run("%lkrecord --off")
+    text = class_room.run("print(first.text)").shown
+    with Kernel(local_model() | {"LK_NOTEBOOK_REPLAY": f"{tmp_path}/t.jsonl"}) as replays:
+        ran = replays.run("%%lkchat -n -o first max_tokens=12\nSay hello to the class.")
+
+        assert ran.status == "ok", ran.shown
+        assert replays.run("print(first.text)").shown == text
+        assert servers(pid(replays)) == []

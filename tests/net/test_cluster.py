@@ -25,6 +25,7 @@ from lk_notebook.core.values import Usage
 from lk_notebook.desk import Stopped
 from lk_notebook.ledger import LEDGER
 from lk_notebook.net import attempts
+from lk_notebook.net.deck import DECK
 
 KEY = "sk-made-up-0123456789abcdef"
 REFUSED = {"error": {"message": "Refused by the test", "code": "no"}}
@@ -374,6 +375,20 @@ def test_workers_that_cannot_ask_are_told(play, client):
     assert list(found) == [None] * 3
     assert "The workers cannot ask" in str(found.report.errors[0])
     assert 'pip install "lk_notebook[dask]"' in str(found.report.errors[0])
+
+
+def test_a_tape_is_not_left_out(play, client, tmp_path):
+    """While one is recorded the rows are asked from here, and stand on it; the report says so."""
+    tape = tmp_path / "rows.jsonl"
+    DECK.record(str(tape))
+    try:
+        found = ask(play(echo), client, ROWS[:3])
+    finally:
+        DECK.stop_recording()
+
+    assert list(found) == DUE[:3]
+    assert found.report.notes == ["A tape is on, so the rows were asked from here, not by the workers."]
+    assert all(row in tape.read_text("utf-8") for row in ROWS[:3])
 
 
 def test_what_is_no_client_is_refused(play):

@@ -10,7 +10,6 @@ import shutil
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import psutil
@@ -167,9 +166,9 @@ def test_a_stopped_answer_frees_the_model():
 
 def test_questions_at_once_take_turns():
     """Each is answered, however long the others take: none runs into a time limit while it waits."""
-    replies = [LLM(timeout=3, extra_kwargs={"max_tokens": 20})(f"{i}: {LONG}") for i in range(4)]
+    replies = [LLM(timeout=3, max_retries=0, extra_kwargs={"max_tokens": 60})(f"{i}: {LONG}") for i in range(9)]
 
-    assert [reply.wait().state for reply in replies] == ["done"] * 4
+    assert [reply.wait().state for reply in replies] == ["done"] * 9
 
 
 def test_a_killed_server_interrupts_the_answer_and_the_next_question_starts_it_again():
@@ -416,8 +415,7 @@ time.sleep(float(sys.argv[1]))"""
 
 def test_it_is_killed_with_the_program_also_while_it_loads(tmp_path):
     """The weights are not read to their end for nobody."""
-    source = """import time
-from lk_notebook.net import local
+    source = """from lk_notebook.net import local
 print(local.Child(local.standing(__import__("os").environ.get).weights)._process.pid, flush=True)
 time.sleep(600)"""
     env = {**os.environ, "PYTHONPATH": str(ROOT), "TMPDIR": str(tmp_path), **local_model()}
@@ -486,17 +484,9 @@ print([name for name in {list(facts.SETTINGS)} if not hasattr(params, name)], xl
     assert f"xllamacpp=={line.split()[-1]}" in (ROOT / "pyproject.toml").read_text("utf-8")
 
 
-def test_busy_processors_do_not_stop_it():
-    """A neighbour that takes a whole core costs it some speed, not all: threads that wait do not spin."""
+def test_threads_that_wait_do_not_spin():
+    """OpenMP counts it before it is loaded: beside a busy neighbour an answer would take a hundred times as long."""
     LLM(extra_kwargs={"max_tokens": 1})("Say hi.").wait()
+    (server,) = servers()
 
-    def speed():
-        return LLM(extra_kwargs={"max_tokens": 60})(LONG).wait().tokens_per_second
-
-    calm = speed()
-    with subprocess.Popen([sys.executable, "-c", "while True: pass"]) as neighbour:
-        time.sleep(0.5)
-        busy = speed()
-        neighbour.kill()
-
-    assert busy > calm / 8  # threads that spin: a hundredth
+    assert server.environ()["GOMP_SPINCOUNT"] == "1000"

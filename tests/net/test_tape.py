@@ -24,6 +24,7 @@ from lk_notebook import LLM, errors
 from lk_notebook.core import pictures, scrubbing, tape_check
 from lk_notebook.ledger import LEDGER
 from lk_notebook.net.deck import DECK, Deck, append
+from lk_notebook.net.locks import lock
 from lk_notebook.page import Page, facts
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -546,3 +547,33 @@ def test_a_replay_yields_to_others(play, tape):
         return (await reply).state, other.wait(5).state
 
     assert asyncio.run(both())[0] == "done"
+
+
+def test_a_line_waits_for_another_kernel_to_write_its_own(tmp_path):
+    """Who holds the file writes first; nobody's line is torn."""
+    file = tmp_path / "held.jsonl"
+    file.touch()
+    with file.open("r+b") as held:
+        lock(held.fileno())
+        writing = threading.Thread(target=append, args=(file, "head\n", "mine\n"))
+        writing.start()
+        writing.join(0.3)
+        assert file.read_text() == ""
+        held.write(b"head\nanother\n")
+    writing.join(30)
+
+    assert file.read_text() == "head\nanother\nmine\n"
+
+
+def test_where_answers_were_written_no_figure_is_shown(play, tape):
+    """The first line of a tape says what made it, and that its times and tokens measure nothing."""
+    head = {"lk_notebook": "tape", "version": 1, "made_by": "written by us", "figures": False}
+    tape.write_text(json.dumps(head) + "\n", "utf-8")
+    model = llm(play(stream("Hello there.", pace=0.1)), "openai/gpt-4.1-mini", provider="openai")
+    record(tape, lambda: model("hi").wait())
+    DECK.play(str(tape), 1)
+
+    shown = facts(model("hi").wait())
+
+    assert (shown.ttft, shown.tokens_per_second, shown.usage, shown.cost) == (None, None, None, None)
+    assert shown.account_note.endswith(": written by us")

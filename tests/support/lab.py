@@ -1,4 +1,4 @@
-"""A JupyterLab of its own on loopback and a Chromium page: open a notebook, run it, read it, save it, look at it."""
+"""A JupyterLab or a Notebook 7 of its own on loopback and a Chromium page: open, run, read, save notebooks."""
 
 from __future__ import annotations
 
@@ -37,13 +37,17 @@ def find_browser() -> str | None:
 
 
 class Lab:
-    """A JupyterLab with an empty home and the given variables; `work` is the folder it shows."""
+    """A JupyterLab with an empty home and the given variables; `work` is the folder it shows.
 
-    def __init__(self, environment: Mapping[str, str] | None = None) -> None:
+    `app` is `jupyterlab` or `notebook`: Notebook 7 is made of the same parts.
+    """
+
+    def __init__(self, environment: Mapping[str, str] | None = None, *, app: str = "jupyterlab") -> None:
         self.home, self.work = Path(tempfile.mkdtemp(prefix="lk")), Path(tempfile.mkdtemp(prefix="lk"))
         self.token = os.urandom(16).hex()
         self.set("notebook-extension/tracker", windowingMode="none")
-        self.set("apputils-extension/notification", checkForUpdates=False, fetchNews="false")
+        if app == "jupyterlab":  # Notebook 7 has no such plugin
+            self.set("apputils-extension/notification", checkForUpdates=False, fetchNews="false")
         with socket.create_server(("127.0.0.1", 0)) as free:
             port = free.getsockname()[1]
         self.origin = f"http://127.0.0.1:{port}"
@@ -57,13 +61,14 @@ class Lab:
             "ServerApp.terminals_enabled": False,
             "IdentityProvider.token": self.token,
         }
-        command = [sys.executable, "-m", "jupyterlab", *[f"--{name}={value}" for name, value in options.items()]]
+        self.path = "lab/tree" if app == "jupyterlab" else "notebooks"
+        command = [sys.executable, "-m", app, *[f"--{name}={value}" for name, value in options.items()]]
         own = {f"JUPYTERLAB_{name}_DIR": str(self.home / name.lower()) for name in ("SETTINGS", "WORKSPACES")}
         env = clean_environment(self.home, own | dict(environment or {}))
         with (self.home / "log").open("wb") as log:
             self.process = subprocess.Popen(command, env=env, cwd=self.work, stdout=log, stderr=log)
         if not until(lambda: self.api("status"), 60):
-            raise AssertionError("JupyterLab did not start: " + (self.home / "log").read_text("utf-8")[-800:])
+            raise AssertionError(f"{app} did not start: " + (self.home / "log").read_text("utf-8")[-800:])
 
     def __enter__(self) -> Self:
         return self
@@ -123,11 +128,12 @@ class Lab:
 class Notebook:
     """A notebook of a lab, open in a page of its own; `errors` are what the page's console complained of."""
 
-    def __init__(self, lab: Lab, browser: Browser, name: str, *, kernel: bool = True) -> None:
+    def __init__(self, lab: Lab, browser: Browser, name: str, *, kernel: bool = True, width: int = 1200) -> None:
         self.lab, self.name, self.errors = lab, name, []
-        self.page: Page = browser.new_context(viewport={"width": 1200, "height": 900}).new_page()
+        self.page: Page = browser.new_context(viewport={"width": width, "height": 900}).new_page()
         self.page.on("pageerror", lambda error: self.errors.append(str(error)))
-        self.page.goto(f"{lab.origin}/lab/tree/{name}?token={lab.token}&reset", timeout=90_000)
+        self.page.on("console", lambda said: said.type == "error" and self.errors.append(said.text))
+        self.page.goto(f"{lab.origin}/{lab.path}/{name}?token={lab.token}&reset", timeout=90_000)
         self.page.wait_for_selector(CELLS, timeout=60_000)
         if kernel and not self.wait(lambda: self.state == "idle" and lab.kernel(name).get("connections", 0) > 0, 60):
             raise AssertionError("the kernel never came up")
@@ -188,7 +194,7 @@ class Notebook:
     def press(self, item: str) -> None:
         """A button of the notebook's toolbar, such as `save` or `interrupt`."""
         button = self.page.locator(f".jp-NotebookPanel-toolbar [data-jp-item-name='{item}']")
-        button.locator("button, jp-button").first.dispatch_event("click")
+        button.locator("button, jp-button").first.click()
 
     def save(self) -> dict[str, Any]:
         """Save, and the file as it then is."""

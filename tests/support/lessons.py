@@ -145,7 +145,7 @@ class Lesson:
 WRITTEN = "written for this lesson, no model was asked"
 LESSONS: Mapping[str, Lesson] = {
     "01_models": Lesson(lambda: models, WRITTEN),
-    "03_compare": Lesson(Compared, "made-up models, played by a script", figures=True),
+    "03_compare": Lesson(Compared, "played by a script", figures=True),
     "05_tools_images": Lesson(lambda: acting, WRITTEN),
 }
 

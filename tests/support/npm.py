@@ -1,30 +1,43 @@
-"""Packages of npm that tests use: each is installed once, beside the Python that runs them."""
+"""Packages of npm that tests use: those of a folder's package.json, installed once into the user's cache.
+
+python tests/support/npm.py FOLDER  ->  prints the `node_modules` with them
+"""
 
 from __future__ import annotations
 
-import contextlib
+import fcntl
+import os
 import shutil
 import subprocess
 import sys
-import tempfile
 from pathlib import Path
 
-FOLDER = Path(sys.prefix) / "npm"
-#: Rules of accessibility; types of JavaScript.
-VERSIONS = {"axe-core": "4.14.1", "typescript": "7.0.2"}
+TESTS = Path(__file__).resolve().parents[1]
+CACHE = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "lk_notebook-tests"
+
+
+def modules(folder: str) -> Path:
+    """The `node_modules` with what `tests/FOLDER/package.json` names; npm brings them when that has changed."""
+    wanted, there = TESTS / folder / "package.json", CACHE / folder
+    there.mkdir(parents=True, exist_ok=True)
+    done = there / "done.json"
+    with (there / "lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)  # tests run side by side
+        if not done.exists() or done.read_bytes() != wanted.read_bytes():
+            npm = shutil.which("npm")
+            if npm is None:
+                raise AssertionError("No npm. Install it (Debian: nodejs, npm), or put it on the PATH.")
+            shutil.copy(wanted, there / "package.json")
+            command = [npm, "install", "--no-audit", "--no-fund", "--ignore-scripts", "--loglevel=error", "--prefix", str(there)]
+            subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
+            shutil.copy(wanted, done)
+    return there / "node_modules"
 
 
 def package(name: str) -> Path:
-    """The folder of the package; npm brings it when it is not there."""
-    there = FOLDER / f"{name}-{VERSIONS[name]}"
-    if not there.exists():
-        npm = shutil.which("npm")
-        if npm is None:
-            raise AssertionError("No npm. Install it (Debian: npm), or put it on the PATH.")
-        FOLDER.mkdir(exist_ok=True)
-        made = Path(tempfile.mkdtemp(dir=FOLDER))
-        command = [npm, "install", "--no-save", "--no-audit", "--no-fund", "--prefix", str(made)]
-        subprocess.run([*command, f"{name}@{VERSIONS[name]}"], check=True, capture_output=True, text=True)
-        with contextlib.suppress(OSError):  # another test was first
-            made.rename(there)
-    return there / "node_modules" / name
+    """The folder of a package that looks at views: see tests/view/package.json."""
+    return modules("view") / name
+
+
+if __name__ == "__main__":
+    print(modules(sys.argv[1]))

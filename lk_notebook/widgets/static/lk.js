@@ -1,32 +1,19 @@
 // The view of everything lk_notebook shows: it inserts what the kernel rendered, and sends back which button was pressed.
-// Typed by JSDoc, checked by `tsc`; no bundler, no dependency. HTML comes from the kernel's own renderer alone.
-
-/**
- * @typedef {{o: string, h: string, i: string, k: number, s: number, p: [number, number]}} Op a change of one part, see core/render.py
- * @typedef {{t: string, c: number, ops: Op[], h: string, at: string, state: string, acts: string[], md: string,
- *   all: [string, string][]}} Message what the kernel says; each kind has only some of the fields
- * @typedef {{status: string, interrupt(): Promise<void>, statusChanged: {connect(f: (k: Kernel, s: string) => void): void}}} Kernel
- * @typedef {{kernel?: Kernel, rendermime?: {latexTypesetter?: {typeset(e: HTMLElement): Promise<void> | void}}}} Manager
- * @typedef {{get(name: string): any, send(content: object): void, widget_manager: Manager,
- *   on(event: string, f: (content: {n: number, all: Message[]}) => void): void}} Model
- * @typedef {(content: object) => void} Send
- */
+// Types: lk.d.ts, checked by `tsc`; no bundler, no dependency. HTML comes from the kernel's own renderer alone.
 
 /** @type {Record<string, string>} */
 const LABELS = { stop: "Stop", copy: "Copy", retry: "Retry", continue: "Continue", sent: "What was sent" };
 const LIVE = ["live", "waiting"];
+const GONE = ["dead", "restarting", "autorestarting", "terminating"];
 
-/** @param {string} html @returns {ChildNode[]} */
+/** @param {string} html */
 function nodes(html) {
   const template = document.createElement("template");
   template.innerHTML = html;
   return [...template.content.childNodes];
 }
 
-/**
- * @param {string} tag @param {Partial<HTMLElement> & Record<string, unknown>} [traits] @param {(Node | string)[]} [inside]
- * @returns {HTMLElement}
- */
+/** @param {string} tag @param {Record<string, unknown>} [traits] @param {(Node | string)[]} [inside] */
 function element(tag, traits = {}, inside = []) {
   const made = document.createElement(tag);
   for (const [name, value] of Object.entries(traits)) {
@@ -37,16 +24,14 @@ function element(tag, traits = {}, inside = []) {
   return made;
 }
 
-/** @param {string} label @param {(button: HTMLButtonElement) => void} pressed @param {string} [cls] */
+/** @param {string} label @param {(button: Button) => void} pressed */
 function button(label, pressed, cls = "") {
-  const made = /** @type {HTMLButtonElement} */ (
-    element("button", { type: "button", className: `lk-button ${cls}`, textContent: label, "data-lk": "" })
-  );
+  const made = /** @type {Button} */ (element("button", { type: "button", className: `lk-button ${cls}`, textContent: label, "data-lk": "" }));
   made.addEventListener("click", () => pressed(made));
   return made;
 }
 
-/** Copies, and says on the button whether it did. @param {HTMLButtonElement} b @param {Promise<string>} text */
+/** Copies, and says on the button whether it did. @param {Button} b @param {Promise<string> | string} text */
 async function copy(b, text) {
   const before = b.textContent;
   try {
@@ -58,51 +43,94 @@ async function copy(b, text) {
   setTimeout(() => (b.textContent = before), 1500);
 }
 
-/** Formulas as MathJax sets them, kept by their TeX: a tail that is drawn anew shows them at once. @param {Manager} manager */
+/**
+ * Formulas as MathJax sets them, kept by their TeX: those of a tail that is drawn anew are there at once.
+ * @param {Manager} manager @returns {Formulas}
+ */
 function formulas(manager) {
-  /** @type {Map<string, ChildNode[]>} */
+  /** @type {Map<string, Node[]>} */
   const set = new Map();
+  /** @type {Map<string, Promise<void>>} */
+  const asked = new Map();
+  const copies = (/** @type {Iterable<Node>} */ all) => [...all].map((node) => node.cloneNode(true));
   const typesetter = manager?.rendermime?.latexTypesetter;
-  return async (/** @type {Element} */ within) => {
-    for (const math of within.querySelectorAll(".lk-math")) {
-      const tex = math.textContent ?? "";
-      const known = set.get(tex);
-      if (known) math.replaceChildren(...known.map((node) => node.cloneNode(true)));
-      else if (typesetter && !math.childElementCount) {
-        await typesetter.typeset(/** @type {HTMLElement} */ (math));
-        if (math.childElementCount) set.set(tex, [...math.childNodes].map((node) => /** @type {ChildNode} */ (node.cloneNode(true))));
-      }
+  /** @type {Formulas["fill"]} */
+  const fill = (within) =>
+    [...within.querySelectorAll(".lk-math")].filter((math) => {
+      const known = set.get(math.textContent ?? "");
+      if (known) math.replaceChildren(...copies(known));
+      const waits = !known && !math.childElementCount && typesetter;
+      math.classList.toggle("lk-unset", Boolean(waits));
+      return waits;
+    });
+  const ask = async (/** @type {Element} */ math, /** @type {string} */ tex) => {
+    try {
+      await typesetter?.typeset(math);
+    } finally {
+      asked.delete(tex);
+      if (math.isConnected) set.set(tex, copies(math.childNodes)); // else it was measured without its place
     }
+  };
+  return {
+    fill,
+    async set(within) {
+      for (let math; within.isConnected && (math = fill(within)[0]); ) {
+        const tex = math.textContent ?? "";
+        if (!asked.has(tex)) asked.set(tex, ask(math, tex));
+        await asked.get(tex);
+      }
+    },
   };
 }
 
-/** One part of a reply: the elements of a growing text, a fold. @param {HTMLElement} el */
-function part(el) {
-  /** @type {Element} */ let box = el;
-  /** @type {Element | null} */ let open = null;
-  /** @type {ChildNode[]} */ let tail = [];
+/** One part of a reply: the elements of a growing text, a fold. @param {Element} el @param {Formulas} math */
+function part(el, math) {
+  let box = el;
+  /** @type {ChildNode[][]} the nodes of the tail, in the box and after it */ let tail = [[], []];
   let last = ["", ""]; // the tail as HTML: the kernel sends only what goes on differently
+  const drop = () => {
+    for (const node of tail.flat()) node.remove();
+    tail = [[], []];
+  };
+  /** Puts nodes at an end; what stands there already stays, selected or not. @param {Element} to @param {string} html @param {ChildNode[]} old */
+  const put = (to, html, old) => {
+    const made = document.createElement("template");
+    made.innerHTML = html;
+    math.fill(made.content);
+    const fresh = [...made.content.childNodes];
+    const found = fresh.findIndex((node, i) => !old[i]?.isEqualNode(node));
+    const same = found < 0 ? fresh.length : found;
+    for (const node of old.slice(same)) node.remove();
+    to.append(...fresh.slice(same));
+    return [...old.slice(0, same), ...fresh.slice(same)];
+  };
   /** @type {Record<string, (op: Op) => void>} */
   const does = {
-    add: ({ h, p: [from, n] }) => box.append(...nodes(last.join("").slice(from, from + n) + h)),
+    add: ({ h, p: [from, n] }) => {
+      const k = Number(box === el); // of the tail, what follows the box goes
+      if (!k) tail[1].splice(0).forEach((node) => node.remove());
+      put(box, last.join("").slice(from, from + n) + h, tail[k]);
+      tail = [[], []];
+    },
     open: ({ h }) => {
+      drop();
       el.append(...nodes(h));
-      open = box = /** @type {Element} */ (el.lastElementChild);
-      while (box.lastElementChild) box = box.lastElementChild;
+      for (box = el; box.lastElementChild; ) box = box.lastElementChild;
     },
     text: ({ h }) => box.insertAdjacentHTML("beforeend", h),
     undo: () => {
-      open?.remove();
+      drop();
+      el.lastElementChild?.remove();
       box = el;
     },
-    close: () => (box = el),
+    close: () => {
+      drop();
+      box = el;
+    },
     set: ({ h, k }) => el.children[k].replaceWith(...nodes(h)),
     tail: ({ i, h, p }) => {
       last = [i, h].map((html, k) => last[k].slice(0, p[k]) + html);
-      const [inside, after] = last.map(nodes);
-      box.append(...inside);
-      el.append(...after);
-      tail = [...inside, ...after];
+      tail = [put(box, last[0], tail[0]), put(el, last[1], tail[1])];
     },
     whole: ({ h }) => {
       const unfolded = el.querySelector("details")?.open;
@@ -111,43 +139,30 @@ function part(el) {
     },
     title: ({ h }) => el.querySelector("summary")?.replaceChildren(...nodes(h)),
   };
-  return (/** @type {Op} */ op) => {
-    if (!["text", "set", "title"].includes(op.o)) {
-      for (const node of tail) node.remove();
-      tail = [];
-    }
-    does[op.o]?.(op);
-  };
+  return (/** @type {Op} */ op) => does[op.o]?.(op);
 }
 
 /**
  * A reply: its parts in their places, its footer with the buttons of its state.
- * @param {HTMLElement} box @param {HTMLElement} foot @param {(b: HTMLElement, m: Message) => void} dress
- * @param {(within: Element) => void} math
+ * @param {HTMLElement} box @param {HTMLElement} foot @param {Bar["dress"]} dress @param {Formulas} math
  */
 function replyPart(box, foot, dress, math) {
-  /** @type {Map<number, {el: HTMLElement, take: (op: Op) => void}>} */
+  /** @type {Map<number, {el: Element, take: (op: Op) => void}>} */
   const parts = new Map();
   const at = (/** @type {number} */ s) => {
     let there = parts.get(s);
     if (!there) {
       const el = element("div");
-      const after = [...parts.keys()].filter((key) => key > s).sort((a, b) => a - b)[0];
+      const after = Math.min(...[...parts.keys()].filter((key) => key > s));
       box.insertBefore(el, parts.get(after)?.el ?? null);
-      there = { el, take: part(el) };
-      parts.set(s, there);
+      parts.set(s, (there = { el, take: part(el, math) }));
     }
     return there;
   };
   return (/** @type {Message} */ message) => {
     if (message.t === "ops") {
-      const changed = new Set();
-      for (const op of message.ops) {
-        const there = at(op.s);
-        there.take(op);
-        changed.add(there.el);
-      }
-      for (const el of changed) math(el);
+      for (const op of message.ops) at(op.s).take(op);
+      for (const s of new Set(message.ops.map((op) => op.s))) math.set(at(s).el);
     } else if (message.t === "foot") {
       const had = foot.contains(document.activeElement);
       foot.replaceChildren(...nodes(message.h));
@@ -167,32 +182,23 @@ function sentBox(all) {
       for (const tab of tabs) tab.setAttribute("aria-pressed", String(tab === pressed));
     })
   );
-  const bar = element("div", { className: "lk-tabs" }, [...tabs, button("Copy", (b) => copy(b, Promise.resolve(shown.textContent ?? "")))]);
   tabs[0]?.click();
+  const bar = element("div", { className: "lk-tabs" }, [...tabs, button("Copy", (b) => copy(b, shown.textContent ?? ""))]);
   return element("div", { className: "lk-sent" }, [bar, shown]);
 }
 
-/**
- * What holds for all views of one model: which buttons a footer gets, and whether the kernel is still there.
- * @param {Model} model @param {Send} send
- */
+/** Which buttons a footer gets, and whether the kernel is still there. @param {Model} model @param {Send} send @returns {Bar} */
 function buttons(model, send) {
-  /** @type {Map<string, (m: Message) => void>} */
-  const asked = new Map();
-  /** Asks the kernel. @param {string} t @param {number} c @returns {Promise<Message>} */
-  const ask = (t, c) =>
-    new Promise((resolve) => {
-      asked.set(t + c, resolve);
-      send({ t, c });
-    });
   const kernel = model.widget_manager?.kernel;
-  let gone = false;
+  /** @type {Map<string, Take>} */
+  const asked = new Map();
   /** @type {Set<HTMLElement>} */
   const bars = new Set();
-  let heard = () => {};
+  let gone = false;
   let answered = false;
+  let heard = () => {};
   kernel?.statusChanged?.connect((_, status) => {
-    gone ||= ["dead", "restarting", "autorestarting", "terminating"].includes(status);
+    gone ||= GONE.includes(status);
     if (gone) for (const bar of bars) close(bar);
   });
 
@@ -203,6 +209,13 @@ function buttons(model, send) {
     bar.prepend(element("span", { className: "lk-gone", textContent: "Kernel stopped" }));
   }
 
+  /** @type {Bar["ask"]} */
+  const ask = (t, c) =>
+    new Promise((resolve) => {
+      asked.set(t + c, resolve);
+      send({ t, c });
+    });
+
   /** Stops; a kernel that does not hear it is interrupted: its cell waits for the reply, but not for a panel's. @param {number} c */
   function stop(c) {
     send({ t: "stop", c });
@@ -210,47 +223,71 @@ function buttons(model, send) {
     heard = () => clearTimeout(unheard);
   }
 
-  /** @param {HTMLElement} foot @param {Message} message */
-  function dress(foot, message) {
-    const { c, acts } = message;
-    foot.dataset.state = message.state;
-    /** @type {Record<string, (b: HTMLButtonElement) => void>} */
-    const does = {
-      stop: (b) => {
-        b.disabled = true;
-        stop(c);
-      },
-      copy: (b) => copy(b, ask("copy", c).then(({ md }) => md)),
-      sent: async () => {
-        const there = foot.querySelector(".lk-sent");
-        if (there) there.remove();
-        else foot.append(sentBox((await ask("sent", c)).all));
-      },
-    };
-    const made = acts
-      .filter((act) => act !== "stop" || kernel)
-      .map((act) => button(LABELS[act], does[act] ?? ((b) => ((b.disabled = true), send({ t: act, c }))), `lk-do-${act}`));
-    if (!made.length) return;
-    const bar = element("span", { className: "lk-bar" }, made);
-    (foot.querySelector(".lk-footer") ?? foot).prepend(bar);
-    if (gone) close(bar);
-    bars.add(bar);
-    for (const old of bars) if (!old.isConnected && old !== bar) bars.delete(old);
-  }
-  /** The kernel has heard something, or answers. @param {Message} message */
-  function told(message) {
-    answered = true;
-    heard();
-    asked.get(message.at + message.c)?.(message);
-  }
-  return { ask, dress, stop, told, answered: () => answered };
+  return {
+    ask,
+    stop,
+    answered: () => answered,
+    told(message) {
+      answered = true;
+      heard();
+      asked.get(message.at + message.c)?.(message);
+    },
+    dress(foot, { c, acts, state }) {
+      foot.dataset.state = state;
+      /** @type {Record<string, (b: Button) => void>} */
+      const does = {
+        stop: (b) => {
+          b.disabled = true;
+          stop(c);
+        },
+        copy: (b) => copy(b, ask("copy", c).then(({ md }) => md)),
+        sent: async () => {
+          const there = foot.querySelector(".lk-sent");
+          if (there) there.remove();
+          else foot.append(sentBox((await ask("sent", c)).all));
+        },
+      };
+      const made = acts
+        .filter((act) => act !== "stop" || kernel)
+        .map((act) => button(LABELS[act], does[act] ?? ((b) => ((b.disabled = true), send({ t: act, c }))), `lk-do-${act}`));
+      if (!made.length) return;
+      const bar = element("span", { className: "lk-bar" }, made);
+      (foot.querySelector(".lk-footer") ?? foot).prepend(bar);
+      if (gone) close(bar);
+      for (const old of bars) if (!old.isConnected) bars.delete(old);
+      bars.add(bar);
+    },
+  };
 }
 
-/** Keeps the place of a view until the HTML that follows it is there. @param {HTMLElement} el */
+/** Where a node stands below an element. @param {Element} el @param {Node} node @returns {number[]} */
+function way(el, node) {
+  const above = /** @type {Node} */ (node.parentNode);
+  return node === el ? [] : [...way(el, above), [...above.childNodes].findIndex((each) => each === node)];
+}
+
+/**
+ * Keeps the place of a view until the HTML that follows it is there; that takes over what is unfolded and selected.
+ * @param {HTMLElement} el @returns {Held | null}
+ */
 function hold(el) {
   const area = /** @type {HTMLElement | null} */ (el.closest(".jp-OutputArea"));
-  if (area) area.style.minHeight = `${area.offsetHeight}px`;
-  return area;
+  if (!area) return null;
+  area.style.minHeight = `${area.offsetHeight}px`;
+  el.normalize();
+  const folds = [...el.querySelectorAll("details")].map((fold) => fold.open);
+  const s = /** @type {Selection} */ (getSelection());
+  const [from, to] = [s.anchorNode, s.focusNode].map((node) => node && el.contains(node) && way(el, node));
+  const [start, end] = [s.anchorOffset, s.focusOffset];
+  return {
+    area,
+    restore(root) {
+      const at = (/** @type {number[]} */ steps) => steps.reduce((/** @type {Node} */ node, k) => node.childNodes[k] ?? node, root);
+      root.querySelectorAll("details").forEach((fold, i) => (fold.open = folds[i]));
+      if (from && to) s.setBaseAndExtent(at(from), start, at(to), end);
+      setTimeout(() => (area.style.minHeight = ""), 400);
+    },
+  };
 }
 
 /**
@@ -270,13 +307,10 @@ function put(at, html, el) {
   next.setSelectionRange(caret, caret);
 }
 
-/**
- * One reply or several columns, in the frame that the kernel gives.
- * @param {Model} model @param {HTMLElement} el @param {ReturnType<typeof buttons>} bar
- */
+/** One reply or several columns, in the frame that the kernel gives. @type {Kind} */
 function framed(model, el, bar) {
   const math = formulas(model.widget_manager);
-  /** @type {Map<number, (m: Message) => void>} */
+  /** @type {Map<number, Take>} */
   const replies = new Map();
   /** @param {Element} within */
   function bind(within) {
@@ -295,14 +329,14 @@ function framed(model, el, bar) {
   };
 }
 
-/** The view below a cell. @param {Model} model @param {HTMLElement} el @param {ReturnType<typeof buttons>} bar */
+/** The view below a cell. @type {Kind} */
 function inline(model, el, bar) {
   const show = framed(model, el, bar);
   /** @type {Set<number>} */
   const live = new Set();
   const all = button("Stop all", (b) => ((b.disabled = true), bar.stop(-1)), "lk-do-stop");
   el.classList.add("lk-view", "jp-RenderedHTMLCommon", "jp-RenderedHTML");
-  return (/** @type {Message} */ message) => {
+  return (message) => {
     show(message);
     if (message.t !== "foot") return;
     live[LIVE.includes(message.state) ? "add" : "delete"](message.c);
@@ -311,24 +345,19 @@ function inline(model, el, bar) {
   };
 }
 
-/** @typedef {((m: Message) => void) & {stays?: () => boolean}} Show draws what it is told; `stays`: past the end of its output */
-/** @type {Record<string, (model: Model, el: HTMLElement, bar: ReturnType<typeof buttons>) => Show>} */
+/** @type {Record<string, Kind>} */
 const KINDS = { reply: inline };
 
 export default () => {
-  /** @type {Message[]} */
-  let log = [];
+  /** @type {Message[]} */ let log = [];
+  /** @type {Map<number, Message>} */ const feet = new Map();
+  /** @type {Set<Take>} */ const views = new Set();
+  /** @type {Element | null} the HTML that took a view's place */ let sealed = null;
+  /** @type {Bar} */ let bar;
+  /** @type {MutationObserver | undefined} */ let observer;
   let last = 0;
-  /** @type {Map<number, Message>} */
-  const feet = new Map();
-  /** @type {Set<(m: Message) => void>} */
-  const views = new Set();
-  /** @type {HTMLElement | null} the HTML that took a view's place */
-  let sealed = null;
-  /** @type {ReturnType<typeof buttons>} */
-  let bar;
 
-  /** @param {Message} message */
+  /** @type {Take} */
   function take(message) {
     if (message.t === "reset") log = [];
     else if (message.t === "heard") bar.told(message);
@@ -340,20 +369,22 @@ export default () => {
     }
   }
 
-  /** The buttons of a reply whose view has made room for HTML. @param {HTMLElement} area @param {string} number */
-  function follow(area, number) {
+  /** The buttons of a reply whose view has made room for HTML, each time that this is written. @param {Held} held @param {string} number */
+  function succeed({ area, restore }, number) {
     const look = () => {
-      if (!area.isConnected) return observer.disconnect();
-      const node = /** @type {HTMLElement | null} */ (area.querySelector(`[data-lk="${number}"]`));
+      const node = area.querySelector(`[data-lk="${number}"]`);
+      if (!area.isConnected) return observer?.disconnect();
       if (!node || node.querySelector(".lk-bar")) return;
-      sealed = node;
-      for (const foot of node.querySelectorAll("[data-foot]")) {
-        const message = feet.get(Number(foot.getAttribute("data-foot")));
-        if (message) bar.dress(/** @type {HTMLElement} */ (foot), message);
+      for (const foot of /** @type {NodeListOf<HTMLElement>} */ (node.querySelectorAll("[data-foot]"))) {
+        const message = feet.get(Number(foot.dataset.foot));
+        if (message) bar.dress(foot, message);
       }
-      setTimeout(() => (area.style.minHeight = ""), 400);
+      if (!sealed) restore(node);
+      sealed = node;
     };
-    const observer = new MutationObserver(look);
+    sealed = null;
+    observer?.disconnect();
+    observer = new MutationObserver(look);
     observer.observe(area, { childList: true, subtree: true });
     look();
   }
@@ -366,7 +397,7 @@ export default () => {
       model.on("msg:custom", ({ n, all }) => {
         if (last && n !== last + 1) send({ t: "lost" });
         last = n;
-        for (const message of all) take(message);
+        all.forEach(take);
       });
       // the first message may leave before the front end has a subshell, and then waits for the end of the cell
       const greet = (/** @type {number} */ tries) => {
@@ -378,29 +409,26 @@ export default () => {
     },
     /** @param {{model: Model, el: HTMLElement}} given */
     render({ model, el }) {
-      /** @type {Message[]} */
-      let waiting = [];
+      let waiting = [...log];
       let frame = 0;
-      /** @type {HTMLElement | null} */
-      let area = null;
+      /** @type {Held | null} */ let held = null;
       const show = KINDS[model.get("kind")](model, el, bar);
       const draw = () => {
         frame = 0;
         const due = waiting;
         waiting = [];
-        for (const message of due) show(message);
+        due.forEach(show);
       };
-      /** @param {Message} message */
+      /** @type {Take} */
       const view = (message) => {
         if (message.t === "seal") {
           draw();
-          area = hold(el);
+          held = hold(el);
           return;
         }
         waiting.push(message);
         frame ||= requestAnimationFrame(draw);
       };
-      waiting = [...log];
       draw();
       views.add(view);
       setTimeout(() => log.length || model.send({ t: "lost" }), 300);
@@ -408,7 +436,7 @@ export default () => {
         if (show.stays?.()) return; // it has moved out of the output that ends here
         cancelAnimationFrame(frame);
         views.delete(view);
-        if (area) follow(area, model.get("number"));
+        if (held) succeed(held, model.get("number"));
       };
     },
   };

@@ -1,0 +1,71 @@
+"""The modules of the views without a browser: their types by tsc, their rules by node's own runner and happy-dom."""
+
+from __future__ import annotations
+
+import re
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+from npm import modules
+
+from lk_notebook.view import STATIC
+
+pytestmark = [pytest.mark.xdist_group("npm"), pytest.mark.timeout(600)]
+
+HERE = Path(__file__).parent
+MODULES = sorted(path.stem for path in STATIC.glob("*.js"))
+MOST = {".js": 20_000, ".css": 10_000}  # bytes
+
+
+@pytest.fixture(scope="module")
+def bench(tmp_path_factory) -> Path:
+    """A folder with the modules, these tests, and npm's packages beside them."""
+    folder = tmp_path_factory.mktemp("view")
+    (folder / "node_modules").symlink_to(modules("view"))
+    for path in (*STATIC.iterdir(), *HERE.glob("*.json"), *HERE.glob("*.mjs")):
+        shutil.copy(path, folder)
+    for name in MODULES:
+        if name != "lk":  # a panel goes on where panel.js ends, and that where lk.js does, as one module with both
+            whole = [(STATIC / f"{part}.js").read_text("utf-8") for part in dict.fromkeys(("lk", "panel", name))]
+            (folder / f"{name}.js").write_text("\n".join(whole), "utf-8")
+    return folder
+
+
+def said(bench: Path, *command: str) -> tuple[int, str]:
+    """The exit status of a command, and what it said."""
+    done = subprocess.run(command, cwd=bench, capture_output=True, text=True, check=False)
+    return done.returncode, done.stdout + done.stderr
+
+
+@pytest.mark.parametrize("name", MODULES)
+def test_types_hold(bench, name):
+    """Each module is as its JSDoc says, by tsc's strictest."""
+    (bench / f"{name}.json").write_text(f'{{"extends": "./tsconfig.json", "files": ["{name}.js", "lk.d.ts"]}}')
+    status, told = said(bench, str(bench / "node_modules" / ".bin" / "tsc"), "-p", f"{name}.json")
+    assert (status, told) == (0, "")
+
+
+def test_a_wrong_type_is_found(bench):
+    """A misspelt field of a message does not pass."""
+    wrong = (bench / "lk.js").read_text("utf-8").replace("message.state", "message.stat")
+    (bench / "wrong.js").write_text(wrong, "utf-8")
+    (bench / "wrong.json").write_text('{"extends": "./tsconfig.json", "files": ["wrong.js", "lk.d.ts"]}')
+    status, told = said(bench, str(bench / "node_modules" / ".bin" / "tsc"), "-p", "wrong.json")
+    assert status
+    assert "'stat' does not exist" in told
+
+
+def test_the_rules_of_the_view(bench):
+    """All of lk.test.mjs hold."""
+    status, told = said(bench, "node", "--test", "lk.test.mjs")
+    assert status == 0, told
+    assert int(re.search(r"pass (\d+)", told)[1]) > 10
+
+
+@pytest.mark.parametrize("name", sorted(path.name for path in STATIC.glob("*.*s") if path.suffix in MOST))
+def test_each_file_is_small(name):
+    """The view travels with every reply, and what a panel adds to it with every panel."""
+    path = STATIC / name
+    assert path.stat().st_size < MOST[path.suffix]
