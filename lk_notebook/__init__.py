@@ -20,12 +20,13 @@ if TYPE_CHECKING:
     from lk_notebook.core.tools import tool
     from lk_notebook.llm import LLM
     from lk_notebook.reply import Reply
-    from lk_notebook.widgets import ChatPanel
+    from lk_notebook.widgets import ChatPanel, ComparePanel
 
 __version__ = "0.1.0"
 __all__ = [
     "LLM",
     "ChatPanel",
+    "ComparePanel",
     "Reply",
     "errors",
     "inference",
@@ -37,6 +38,7 @@ __all__ = [
 #: Name -> the module that has it; None: the name is a module itself.
 _LAZY = {
     "ChatPanel": "widgets",
+    "ComparePanel": "widgets",
     "LLM": "llm",
     "Reply": "reply",
     "errors": None,

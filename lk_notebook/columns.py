@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Container, Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 from lk_notebook.core import comparison, footer
 from lk_notebook.core.comparison import Figures
 from lk_notebook.core.grid import Grid, grid_html, grid_text
 from lk_notebook.core.text import clean, escape, plain
-from lk_notebook.core.values import redact
+from lk_notebook.core.values import Setup, redact
 from lk_notebook.errors import LkError
+from lk_notebook.frames import frame
 from lk_notebook.page import Message, Page, facts
 from lk_notebook.reply import ENDED, Reply
 
@@ -57,6 +60,9 @@ class Column:
 
 class Columns:
     """What is seen of a comparison, for `show.watch`."""
+
+    #: What can be done with a column for which nothing could be sent.
+    unsent: tuple[str, ...] = ()
 
     def __init__(self, columns: list[Column], *, blind: bool = False) -> None:
         self.columns, self.blind = columns, blind
@@ -116,6 +122,30 @@ class Columns:
         columns = [replace(column, asked=reply) if i == c else column for i, column in enumerate(self.columns)]
         return Columns(columns)
 
+    @property
+    def candidates(self) -> dict[str, Column]:
+        """The columns that can be voted for, by their letters."""
+        return {self.letter(i): column for i, column in enumerate(self.columns) if column.error is None}
+
+    def choose(self, letter: str | None) -> dict[str, Any]:
+        """The answer that is best, None for a tie; gives the vote as a session keeps it: models, chosen."""
+        there = self.candidates
+        self.chosen = None if letter is None else there[letter]
+        self.verdict = f"You chose {letter}: {self.chosen.title}." if self.chosen else "A tie."
+        return {"models": [column.name for column in there.values()], "chosen": self.chosen and self.chosen.name}
+
+    def reveal(self) -> None:
+        """Tells whose answers they are, from the next look on."""
+        self.blind = False
+        self.verdict = self.verdict or "No vote."
+
+    def take(self, c: int, asked: Reply | LkError) -> None:
+        """Another reply in the place of one; a view must have emptied that place."""
+        self.columns[c] = replace(self.columns[c], asked=asked)
+        self._pages[c] = Page(asked) if isinstance(asked, Reply) else None
+        self._seen.pop(f"head{c}", None)
+        self._seen.pop(f"foot{c}", None)
+
     def revealed(self) -> str:
         """What is told of the columns below them, as plain text."""
         return redact(clean("\n\n".join(filter(None, (self.verdict, grid_text(self._figures()))))))
@@ -173,19 +203,18 @@ class Columns:
         messages: list[Message] = []
         self._hide_thoughts()
         for i, page in enumerate(self._pages):
-            if page is None:
-                told: list[Message] = [{"t": "foot", "c": i, "state": "failed", "acts": []}]
-            else:
+            if page is not None:
                 told = page.anew(i) if anew else page.changes(i)
-            for message in told:
-                if message["t"] != "foot":
-                    messages.append(message)
-                    continue
-                foot = message | {"h": self._foot(i)}
-                if self.blind:
-                    foot["acts"] = [act for act in foot["acts"] if act == "stop"]
-                messages += self._new(f"foot{i}", foot)
+                messages += [message for message in told if message["t"] != "foot"]
+            messages += self._new(f"foot{i}", self._foot_told(i))
         return messages
+
+    def _foot_told(self, i: int) -> Message:
+        """The foot of a column: nothing can be done there that would tell whose it is."""
+        page = self._pages[i]
+        acts = self.unsent if page is None else page.actions()
+        shown = [act for act in acts if act == "stop" or not self.blind]
+        return {"t": "foot", "c": i, "state": self.columns[i].facts.state, "h": self._foot(i), "acts": shown}
 
     def _hide_thoughts(self) -> None:
         """They would tell whose they are."""
@@ -222,3 +251,45 @@ class Columns:
             failed = known.state in ("failed", "cut")
             rows.append(Figures(self._title(i), failed, known.ttft, known.tokens_per_second, known.usage, known.cost))
         return comparison.figures(rows, ended=all(reply.state in ENDED for reply in self.replies))
+
+
+def columns(
+    setups: Sequence[Setup], asked: Sequence[tuple[Setup, Reply | LkError]], aliases: Container[str]
+) -> list[Column]:
+    """A column for each setup as it was typed, with the name that tells it from the others."""
+    bare = []
+    for cell, (whole, _) in zip(setups, asked, strict=True):
+        model = cell.model if cell.model in aliases else whole.model
+        bare.append(f"{model}@{cell.provider}" if cell.provider else str(model))
+    return [
+        Column(
+            name=name,
+            model=whole.model or "the default model",
+            asked=one,
+            alias=cell.model if cell.model in aliases else None,
+            number=name.removeprefix(base),
+        )
+        for base, name, cell, (whole, one) in zip(bare, comparison.names(bare), setups, asked, strict=True)
+    ]
+
+
+def table(columns: Sequence[Column], *, parsed: bool = False) -> Any:
+    """The figures of all columns: a DataFrame where there is pandas."""
+    rows = []
+    for column in columns:
+        known, reply = column.facts, column.reply
+        usage = known.usage
+        row = {
+            "model": known.model,
+            "provider": known.provider or known.served_by,
+            "state": reply.state if reply else "failed",
+            "text": reply.text if reply else "",
+            "ttft": known.ttft,
+            "tokens_per_second": known.tokens_per_second,
+            "prompt_tokens": usage and usage.prompt_tokens,
+            "completion_tokens": usage and usage.completion_tokens,
+            "cost": known.cost,
+            "error": None if column.error is None else redact(str(column.error)),
+        }
+        rows.append({**row, "parsed": reply.parsed if reply else None} if parsed else row)
+    return frame(rows, list(rows[0]))

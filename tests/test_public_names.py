@@ -17,6 +17,7 @@ ROOT = Path(__file__).resolve().parents[1]
 LATER = ["IPython", "aiohttp", "anywidget", "httpx", "ipywidgets", "jwt", "markdown_it", "pandas", "pydantic", "tqdm"]
 PUBLIC = [
     "ChatPanel",
+    "ComparePanel",
     "LLM",
     "Reply",
     "errors",

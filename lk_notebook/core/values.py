@@ -195,6 +195,24 @@ class Setup:
     system: str | None = None
 
 
+def model_and_provider(word: str) -> tuple[str, str | None]:
+    """MODEL@PROVIDER taken apart at the last @; None where no provider is named.
+
+    Example:
+        >>> model_and_provider("gpt-4o@azure"), model_and_provider("gpt-4o")
+        (('gpt-4o', 'azure'), ('gpt-4o', None))
+
+    Raises:
+        ConfigurationError: nothing stands before or behind the @.
+    """
+    model, at, provider = word.rpartition("@")
+    if not at:
+        return word, None
+    if not model or not provider:
+        raise ConfigurationError(f"{word} lacks its {'provider' if model else 'model'}.", "Write MODEL@PROVIDER.")
+    return model, provider
+
+
 @dataclass(frozen=True, slots=True)
 class Call:
     """One thing to ask: a setup made whole, and the messages."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Container, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -12,7 +12,6 @@ from IPython.core.magic import Magics, line_cell_magic, magics_class, no_var_exp
 from IPython.display import display
 
 from lk_notebook.core import comparison
-from lk_notebook.core.values import redact
 from lk_notebook.desk import Stopped
 from lk_notebook.errors import ConfigurationError, PromptError
 from lk_notebook.magics import frames
@@ -24,9 +23,6 @@ if TYPE_CHECKING:
     from IPython.core.interactiveshell import InteractiveShell
 
     from lk_notebook.columns import Column, Columns
-    from lk_notebook.core.values import Setup
-    from lk_notebook.errors import LkError
-    from lk_notebook.reply import Reply
     from lk_notebook.session import Session
 
 COMPARE = (*SETUP, *CARRIED, frames.OUTPUT, Option(("--blind",), "blind", takes=False))
@@ -69,6 +65,8 @@ class CompareMagics(Magics):
         A model that fails is one column; the cell fails where all of them do. No chat remembers a comparison.
         %lkcompare alone shows how often each model was chosen.
         """
+        from lk_notebook import columns as seen  # noqa: PLC0415 - the view is imported when first used
+
         read = grammar.parse(line, COMPARE)
         if cell is None:
             self._tally(line)
@@ -80,12 +78,12 @@ class CompareMagics(Magics):
         setups = [replace(shared, model=one.model, provider=one.provider) for one in map(words.named, models)]
         prompt = words.prompt(cell, read)
         asked = self._session.ask_all(setups, prompt, words.carried(read))
-        columns = _columns(setups, asked, self._session.aliases)
+        columns = seen.columns(setups, asked, self._session.aliases)
         try:
             self._show(columns, prompt, blind=read.options.get("blind", False))
         finally:
             if output:
-                self._names[output] = _table(columns, parsed="schema" in read.options)
+                self._names[output] = seen.table(columns, parsed="schema" in read.options)
         errors = [column.error for column in columns if column.error is not None]
         if len(errors) == len(columns):
             raise errors[0].with_traceback(None)
@@ -111,22 +109,14 @@ class CompareMagics(Magics):
 
     def _vote(self, sight: Columns, prompt: str) -> None:
         """Asks for the best answer, and keeps the vote."""
-        there = {sight.letter(i): column for i, column in enumerate(sight.columns) if column.error is None}
-        if len(there) < comparison.LEAST:
+        if len(sight.candidates) < comparison.LEAST:
             sight.verdict = "No vote: fewer than two answers came."
             return
-        answer = _asked(list(there))
+        answer = _asked(list(sight.candidates))
         if answer is None:
             sight.verdict = "No vote: nobody can be asked here."
-            return
-        if answer == "":
-            sight.verdict = "No vote."
-            return
-        sight.chosen = there.get(answer)
-        names = [column.name for column in there.values()]
-        chosen = sight.chosen and sight.chosen.name
-        self._session.votes.append({"prompt": prompt, "models": names, "chosen": chosen})
-        sight.verdict = f"You chose {answer}: {sight.chosen.title}." if sight.chosen else "A tie."
+        elif answer:
+            self._session.votes.append({"prompt": prompt, **sight.choose(None if answer == TIE else answer)})
 
     def _tally(self, line: str) -> None:
         """The votes so far."""
@@ -157,28 +147,6 @@ def _models(read: Line) -> list[str]:
     return read.words
 
 
-def _columns(
-    setups: Sequence[Setup], asked: Sequence[tuple[Setup, Reply | LkError]], aliases: Container[str]
-) -> list[Column]:
-    """Each with the name that tells it from the others."""
-    from lk_notebook.columns import Column  # noqa: PLC0415 - the view is imported when first used
-
-    bare = []
-    for cell, (whole, _) in zip(setups, asked, strict=True):
-        model = cell.model if cell.model in aliases else whole.model
-        bare.append(f"{model}@{cell.provider}" if cell.provider else str(model))
-    return [
-        Column(
-            name=name,
-            model=whole.model or "the default model",
-            asked=one,
-            alias=cell.model if cell.model in aliases else None,
-            number=name.removeprefix(base),
-        )
-        for base, name, cell, (whole, one) in zip(bare, comparison.names(bare), setups, asked, strict=True)
-    ]
-
-
 def _asked(letters: Sequence[str]) -> str | None:
     """The letter that the user types, or = for a tie; "" for no vote; None where nobody can be asked."""
     question = f"Which is best? {', '.join(letters)} or {TIE} for a tie: "
@@ -195,32 +163,9 @@ def _asked(letters: Sequence[str]) -> str | None:
 
 def _reveal(sight: Columns) -> None:
     """Tells whose answers they were, where they stand; a shell that cannot change what it showed gets it below."""
-    sight.blind = False
-    sight.verdict = sight.verdict or "No vote."
+    sight.reveal()
     first = sight.replies[0]
     if first.redraw is not None:
         first.redraw()
     else:
         display(sight.bundle(), raw=True)  # type: ignore[no-untyped-call]
-
-
-def _table(columns: Sequence[Column], *, parsed: bool) -> Any:
-    """The figures of all columns, in the order of the line."""
-    rows = []
-    for column in columns:
-        known, reply = column.facts, column.reply
-        usage = known.usage
-        row = {
-            "model": known.model,
-            "provider": known.provider or known.served_by,
-            "state": reply.state if reply else "failed",
-            "text": reply.text if reply else "",
-            "ttft": known.ttft,
-            "tokens_per_second": known.tokens_per_second,
-            "prompt_tokens": usage and usage.prompt_tokens,
-            "completion_tokens": usage and usage.completion_tokens,
-            "cost": known.cost,
-            "error": None if column.error is None else redact(str(column.error)),
-        }
-        rows.append({**row, "parsed": reply.parsed if reply else None} if parsed else row)
-    return frames.frame(rows, list(rows[0]))

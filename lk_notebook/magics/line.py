@@ -17,7 +17,7 @@ from lk_notebook.core.catalogue import suggest
 from lk_notebook.core.literals import literal, resolve, unquoted
 from lk_notebook.errors import ConfigurationError
 
-__all__ = ["Line", "Option", "Token", "literal", "model_and_provider", "parse", "resolve", "split_prompt", "tokens"]
+__all__ = ["Line", "Option", "Token", "literal", "parse", "resolve", "split_prompt", "tokens"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -258,21 +258,3 @@ def _pair(read: Line, name: str, text: str) -> None:
     if not text:
         raise ConfigurationError(f"{name} has no value.", f"Write {name}=VALUE without a blank behind the =.")
     read.pairs[name] = text
-
-
-def model_and_provider(word: str) -> tuple[str, str | None]:
-    """MODEL@PROVIDER taken apart at the last @; None where no provider is named.
-
-    Example:
-        >>> model_and_provider("gpt-4o@azure"), model_and_provider("gpt-4o")
-        (('gpt-4o', 'azure'), ('gpt-4o', None))
-
-    Raises:
-        ConfigurationError: nothing stands before or behind the @.
-    """
-    model, at, provider = word.rpartition("@")
-    if not at:
-        return word, None
-    if not model or not provider:
-        raise ConfigurationError(f"{word} lacks its {'provider' if model else 'model'}.", "Write MODEL@PROVIDER.")
-    return model, provider

@@ -15,7 +15,13 @@ from lk_notebook.magics.words import SETUP, Words
 if TYPE_CHECKING:
     from IPython.core.interactiveshell import InteractiveShell
 
-PANEL = (*SETUP, Option(("-t", "--tools"), "tools", many=True), frames.OUTPUT)
+PANEL = (
+    *SETUP,
+    Option(("-t", "--tools"), "tools", many=True),
+    Option(("--compare",), "compare", takes=False),
+    Option(("--blind",), "blind", takes=False),
+    frames.OUTPUT,
+)
 #: Panels side by side; a narrow page stacks them.
 MOST = 4
 _SIDE_BY_SIDE = {"display": "flex", "flex_flow": "row wrap", "grid_gap": "8px"}
@@ -36,28 +42,37 @@ class PanelMagics(Magics):
         ::
 
             %lkpanel [MODEL[@PROVIDER] …] [-p PROVIDER] [-a ACCOUNT] [KEY=VALUE …] [-s SYSTEM] [-t TOOLS] [-o VAR]
+                     [--compare [--blind]]
 
             %lkpanel gpt-5-mini reasoning_effort=low
             %lkpanel gpt-4.1-mini gpt-oss-120b@groq
+            %lkpanel --compare gpt-4.1-mini gpt-oss-120b@groq
 
         MODEL      as for %%lkchat; without one the default. Of several, up to four, each gets a panel of its own
         KEY=VALUE  the parameters that its settings begin with
         -s         the system prompt
         -t f,g     functions of the notebook that the model may call
+        --compare  one panel that asks two to four models the same, side by side
+        --blind    with it: hides the names until you chose the best answer
         -o         keeps the panel in a variable, a list of several; _ holds what is shown
 
         Enter sends, Shift+Enter is a new line, Esc stops. Each panel is a chat of its own: %lkchats lists it. What was
-        said stays in the saved notebook. In Python: from lk_notebook import ChatPanel.
+        said stays in the saved notebook. In Python: from lk_notebook import ChatPanel, ComparePanel.
         """
         read = grammar.parse(line, PANEL)
         output = frames.variable(read)
-        if len(read.words) > MOST:
+        if len(read.words) > MOST and "compare" not in read.options:
             raise ConfigurationError(
                 f"%lkpanel opens up to {MOST} panels; {len(read.words)} models are named.", "Name fewer."
             )
         if len(read.words) > 1 and "provider" in read.options:
             raise ConfigurationError("-p would name one provider for all models.", "Write MODEL@PROVIDER for each.")
-        panels = [self._panel(read, word) for word in read.words or (None,)]
+        if "blind" in read.options and "compare" not in read.options:
+            raise ConfigurationError("--blind hides the names of a comparison.", "Write --compare --blind.")
+        if "compare" in read.options:
+            panels = [self._comparison(read)]
+        else:
+            panels = [self._panel(read, word) for word in read.words or (None,)]
         if output:
             self.shell.user_ns[output] = panels[0] if len(panels) == 1 else panels  # type: ignore[union-attr]
         return panels[0] if len(panels) == 1 else _side_by_side(panels)
@@ -72,6 +87,20 @@ class PanelMagics(Magics):
             setup.provider,
             setup.extra_kwargs,
             setup.system,
+            tools=words.carried(read).tools,
+            account=setup.account,
+        )
+
+    def _comparison(self, read: Line) -> Any:
+        from lk_notebook.widgets import ComparePanel  # noqa: PLC0415 - as above
+
+        words = Words(self.shell)
+        setup = words.setup(read, None)
+        return ComparePanel(
+            [words.text(word) for word in read.words],
+            setup.extra_kwargs,
+            setup.system,
+            blind=read.options.get("blind", False),
             tools=words.carried(read).tools,
             account=setup.account,
         )

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from lk_notebook.core import catalogue, parameters, prompts
-from lk_notebook.core.values import Setup
+from lk_notebook.core.values import Setup, model_and_provider
 from lk_notebook.errors import ConfigurationError
 from lk_notebook.llm import Carried
 from lk_notebook.magics import line as grammar
@@ -48,7 +48,7 @@ class Words:
 
     def named(self, word: str) -> Setup:
         """MODEL or MODEL@PROVIDER."""
-        return Setup(*grammar.model_and_provider(self.text(word)))
+        return Setup(*model_and_provider(self.text(word)))
 
     def setup(self, read: Line, word: str | None) -> Setup:
         """Model, provider, account, parameters and system prompt."""

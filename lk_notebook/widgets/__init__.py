@@ -1,4 +1,4 @@
-"""Panels: widgets to chat in. Each is imported when first used."""
+"""Panels: widgets to chat and to compare in. Each is imported when first used."""
 
 from __future__ import annotations
 
@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from lk_notebook.widgets.chat_panel import ChatPanel
+    from lk_notebook.widgets.compare_panel import ComparePanel
 
-__all__ = ["ChatPanel"]
+__all__ = ["ChatPanel", "ComparePanel"]
 
-_LAZY = {"ChatPanel": "chat_panel"}
+_LAZY = {"ChatPanel": "chat_panel", "ComparePanel": "compare_panel"}
 
 
 def __getattr__(name: str) -> Any:

@@ -18,16 +18,12 @@ from lk_notebook.errors import ConfigurationError, LkError
 from lk_notebook.llm import LLM
 from lk_notebook.reply import Reply
 from lk_notebook.session import current
-from lk_notebook.view import STATIC, View
+from lk_notebook.view import View
 from lk_notebook.widgets import choices, form, told, transcript
+from lk_notebook.widgets.panel import static
 from lk_notebook.widgets.talk import Talk
 
 _numbers = itertools.count(1)
-
-
-def _both(kind: str) -> str:
-    """What all views share, and what panels add to it: one module, one style sheet."""
-    return "\n".join((STATIC / f"{name}.{kind}").read_text("utf-8") for name in ("lk", "chat"))
 
 
 class ChatPanel(View):
@@ -60,8 +56,8 @@ class ChatPanel(View):
         PromptError: `messages` is set to what is no list of messages.
     """
 
-    _esm = _both("js")
-    _css = _both("css")
+    _esm = static("lk.js", "panel.js", "chat.js")
+    _css = static("lk.css", "chat.css")
 
     model = traitlets.Unicode(None, allow_none=True)
     provider = traitlets.Unicode(None, allow_none=True)
@@ -212,7 +208,8 @@ class ChatPanel(View):
 
     def _kept(self) -> dict[str, str]:
         assert self._talk is not None  # noqa: S101 - as above
-        return self._talk.read(lambda entries: transcript.bundle(self.number, entries))  # type: ignore[no-any-return]
+        turns = self._talk.read(lambda entries: [(each.asked, each.model, each.bundle()) for each in entries])
+        return transcript.bundle(self.number, turns)
 
     # What the view asks for, by the name of its message --------------------------------------------------------------
 

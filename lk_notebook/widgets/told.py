@@ -87,12 +87,12 @@ def spelled(what: str, llm: LLM, words: Setup, asked: str, tools: Sequence[Calla
     return redact(magic_text(fit, asked) if what == "as magic" else python_text(fit, asked))
 
 
-def models(model_id: str) -> Message:
-    """The lines of the model picker."""
+def models(*model_ids: str) -> Message:
+    """The lines of the model picker; these models stand first."""
     session = current()
     used = (setup.model for setup in (session.defaults, *session.aliases.values()))
     here = local.standing(GIVEN.getenv).model
-    found = choices.models(_accounts(), [model_id, *filter(None, used)], here)
+    found = choices.models(accounts_there(), [*model_ids, *filter(None, used)], here)
     return {"t": "models", "all": [asdict(choice) for choice in found]}
 
 
@@ -103,17 +103,17 @@ def setup(llm: LLM, words: Setup, *, tools: bool) -> Message:
         "t": "setup",
         "model": model,
         "provider": words.provider or "",
-        "providers": [asdict(choice) for choice in choices.providers(model, _accounts(), words.provider)],
+        "providers": [asdict(choice) for choice in choices.providers(model, accounts_there(), words.provider)],
         "fields": form.fields(model, words.extra_kwargs, tools=tools),
         "dead": form.dead(model, words.extra_kwargs, tools=tools),
         "system": words.system or "",
         "summary": form.summary(model, words.extra_kwargs, words.system, tools=tools),
-        "prospect": _prospect(llm, words),
+        "prospect": prospect(llm, words),
     }
     return struck(told)  # type: ignore[no-any-return]  # a dict stays one
 
 
-def _prospect(llm: LLM, words: Setup) -> list[str]:
+def prospect(llm: LLM, words: Setup) -> list[str]:
     """Who will answer, or in two lines why nobody can."""
     try:
         model = asking(llm, words).route().model
@@ -138,7 +138,7 @@ def struck(value: Any) -> Any:
     return [struck(each) for each in value] if isinstance(value, (list, tuple)) else value
 
 
-def _accounts() -> list[Account]:
+def accounts_there() -> list[Account]:
     """Those that are there; a faulty variable is told when something is asked."""
     try:
         return accounts.accounts(GIVEN.getenv)

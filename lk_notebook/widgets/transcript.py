@@ -5,7 +5,7 @@ from __future__ import annotations
 import collections
 import contextlib
 import contextvars
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import ipywidgets
@@ -14,28 +14,29 @@ from IPython.display import display
 
 from lk_notebook.core.text import escape, plain
 from lk_notebook.output import front_end_may_show
-from lk_notebook.widgets.talk import Entry
 
 _LINE = "var(--jp-border-color2,#e0e0e0)"
 _DIM = "var(--jp-ui-font-color2,#616161)"
 _HEAD = f"margin:12px 0 4px;font-size:12px;font-weight:600;color:{_DIM}"
 _ASKED = "padding:8px 12px;white-space:pre-wrap;background:var(--jp-layout-color2,#eee);border-radius:4px"
 _END = f"margin:12px 0 4px;padding-top:4px;border-top:1px solid {_LINE};font-size:12px;color:{_DIM}"
-_GO_ON = "A chat panel as it was saved. Run the cell to open it anew."
+_GO_ON = "A {} panel as it was saved. Run the cell to open it anew."
+
+#: A question, who answered, and the answer as HTML and as text.
+Turn = tuple[str, str, dict[str, str]]
 
 
-def bundle(number: str, entries: list[Entry]) -> dict[str, str]:
+def bundle(number: str, turns: Iterable[Turn], kind: str = "chat") -> dict[str, str]:
     """The turns as HTML and as text; `number` tells the panel on the page which transcript is its own."""
-    whole, text = [], []
-    for entry in entries:
-        said = entry.bundle()
-        whole.append(_article("You", f'<div style="{_ASKED};overflow-wrap:anywhere">{escape(entry.asked)}</div>'))
-        whole.append(_article(entry.model, said["text/html"]))
-        text += [f"You: {entry.asked}", f"{entry.model}: {said['text/plain']}"]
-    html = "".join(whole) + f'<div style="{_END}">{_GO_ON}</div>'
+    whole, text, go_on = [], [], _GO_ON.format(kind)
+    for asked, who, said in turns:
+        whole.append(_article("You", f'<div style="{_ASKED};overflow-wrap:anywhere">{escape(asked)}</div>'))
+        whole.append(_article(who, said["text/html"]))
+        text += [f"You: {asked}", f"{who}: {said['text/plain']}"]
+    html = "".join(whole) + f'<div style="{_END}">{go_on}</div>'
     return {
         "text/html": f'<div class="lk-transcript" data-lk-panel="{number}">{html}</div>',
-        "text/plain": "\n\n".join([*text, _GO_ON]),
+        "text/plain": "\n\n".join([*text, go_on]),
     }
 
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 import threading
 
 import pytest
-from kernels import SECRET, Kernel, livekit
+from kernels import SECRET
 from player import Answer, Player, plain, stream, words
+from seat import Seat, Widget
 
 CALL = [{"id": "c1", "name": "stock", "arguments": '{"thing": "tea"}'}]
 TOOL = 'def stock(thing: str) -> str:\n    """Look up."""\n    return f"7 of {thing}"'
@@ -27,47 +28,11 @@ def answer(request):
     return ends.get(request.prompt) or stream(f"{request.prompt}!")
 
 
-class Seat(Kernel):
-    """A kernel, and a front end that hears what its widgets say."""
-
-    def __init__(self, player):
-        self.opened, self.heard = {}, []
-        self.player = player
-        super().__init__(livekit(player))
-
-    def _output(self, message):
-        kind, content = message["msg_type"], message["content"]
-        if kind == "comm_open":
-            self.opened[content["comm_id"]] = content["data"]["state"]
-        elif kind == "comm_msg" and content["data"].get("method") == "custom":
-            self.heard += [(content["comm_id"], each) for each in content["data"]["content"].get("all", ())]
-        super()._output(message)
-
-
-class Panel:
-    """A panel as its view knows it: what it was told, and what it sends."""
+class Panel(Widget):
+    """A chat panel, as its view knows it."""
 
     def __init__(self, seat, arguments="'openai/gpt-4.1-mini'"):
-        self.seat, before = seat, set(seat.opened)
-        cell = seat.run(f"from lk_notebook import ChatPanel\npanel = ChatPanel({arguments})\npanel", answers=[])
-        assert cell.status == "ok", cell.shown
-        self.cell = cell
-        self.id = next(each for each in seat.opened if each not in before and "kind" in seat.opened[each])
-
-    def send(self, **content):
-        """What the view sends."""
-        data = {"method": "custom", "content": content}
-        message = self.seat.client.session.msg("comm_msg", {"comm_id": self.id, "data": data})
-        self.seat.client.shell_channel.send(message)
-
-    def told(self, kind):
-        """The messages of this kind, so far."""
-        return [each for where, each in self.seat.heard if where == self.id and each["t"] == kind]
-
-    def wait(self, kind, holds=lambda _: True):
-        """The last message of this kind, once one is as it should be."""
-        assert self.seat.wait(lambda: any(holds(each) for each in self.told(kind))), self.told(kind)[-2:]
-        return [each for each in self.told(kind) if holds(each)][-1]
+        super().__init__(seat, f"from lk_notebook import ChatPanel\npanel = ChatPanel({arguments})")
 
     def ask(self, text, **more):
         """Ask, and wait for the end; gives the number of the turn."""
@@ -77,12 +42,6 @@ class Panel:
         assert self.seat.wait(lambda: any(foot["state"] in ended for foot in self.told("foot")[before:]))
         assert self.seat.wait(lambda: self.told("busy")[-1]["on"] is False)
         return self.told("turn")[-1]["c"]
-
-    def value(self, expression):
-        """What Python says of it."""
-        cell = self.seat.run(f"print({expression})")
-        assert cell.status == "ok", cell.shown
-        return cell.shown.strip()
 
     @property
     def sent(self):

@@ -4,6 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from lk_notebook.core.values import model_and_provider
 from lk_notebook.errors import ConfigurationError
 from lk_notebook.magics import line as grammar
 
@@ -353,11 +354,11 @@ def test_any_prompt_behind_a_model_arrives_as_typed(word, rest):
 )
 def test_a_provider_may_follow_the_model(word, model, provider):
     """MODEL@PROVIDER, taken apart at the last @."""
-    assert grammar.model_and_provider(word) == (model, provider)
+    assert model_and_provider(word) == (model, provider)
 
 
 @pytest.mark.parametrize(("word", "lacks"), [("gpt-4o@", "provider"), ("@azure", "model"), ("@", "model")])
 def test_half_of_a_pair_is_refused(word, lacks):
     """An @ has something on both sides."""
     with pytest.raises(ConfigurationError, match=f"lacks its {lacks}"):
-        grammar.model_and_provider(word)
+        model_and_provider(word)

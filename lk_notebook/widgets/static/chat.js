@@ -153,52 +153,6 @@ function settings(id, send) {
   };
 }
 
-/**
- * Where keys are typed, JupyterLab's shortcuts are not meant (Ctrl+S still saves), and a new line is one: it would
- * take each within a cell for Shift+Enter. @param {HTMLElement} root
- */
-function ownKeys(root) {
-  const over = new AbortController();
-  const how = { capture: true, signal: over.signal };
-  window.addEventListener("keydown", (event) => {
-    const on = /** @type {HTMLElement} */ (event.target);
-    if (root.contains(on)) on.toggleAttribute("data-lm-suppress-shortcuts", !(event.ctrlKey || event.metaKey) || event.key === "Enter");
-  }, how);
-  window.addEventListener("beforeinput", (event) => {
-    if (event.inputType === "insertLineBreak" && root.contains(/** @type {Node} */ (event.target))) event.stopPropagation();
-  }, how);
-  return () => over.abort();
-}
-
-/**
- * Moves a panel out of the document's output, which then holds the transcript alone, hidden while the panel is there.
- * @param {HTMLElement} el @param {HTMLElement} root @param {string} number @param {() => void} moved @param {() => void} left
- */
-function moveOut(el, root, number, moved, left) {
-  const child = /** @type {HTMLElement | null} */ (el.closest(".jp-OutputArea-child"));
-  const area = child?.parentElement;
-  if (!child || !area) return;
-  const alone = !el.parentElement?.closest(".jupyter-widgets");
-  const own = () => /** @type {HTMLElement[]} */ ([...area.children]).filter((node) => node !== root && node.querySelector(`[data-lk-panel="${number}"]`));
-  const look = () => {
-    for (const node of own()) node.style.display = "none";
-    if (alone && !child.isConnected && !own().length) setTimeout(() => own().length || end(), 300);
-  };
-  const observer = new MutationObserver(look);
-  const end = () => {
-    observer.disconnect();
-    root.remove();
-    left();
-  };
-  observer.observe(area, { childList: true });
-  if (alone) {
-    root.classList.add("lk-moved");
-    child.after(root);
-    moved();
-  }
-  look();
-}
-
 KINDS.chat = (model, el, bar) => {
   const send = (/** @type {object} */ content) => model.send(content);
   const number = model.get("number");
@@ -207,7 +161,6 @@ KINDS.chat = (model, el, bar) => {
   /** @type {Map<number, {el: HTMLElement, take: (m: Message) => void}>} */
   const turns = new Map();
   let busy = false;
-  let off = false;
   let pinned = true;
   let top = 0;
 
@@ -260,7 +213,7 @@ KINDS.chat = (model, el, bar) => {
     composer.style.height = `${Math.min(composer.scrollHeight + 2, 160)}px`;
   }
   function ask(text = composer.value) {
-    if (busy || off || !text.trim()) return;
+    if (busy || there.off() || !text.trim()) return;
     alert.replaceChildren();
     if (text === composer.value) composer.value = "";
     grow();
@@ -285,7 +238,7 @@ KINDS.chat = (model, el, bar) => {
   /** @param {number} c */
   function edit(c) {
     const asked = turns.get(c)?.el.querySelector(".lk-asked");
-    if (!asked || busy || off || asked.querySelector("textarea")) return;
+    if (!asked || busy || there.off() || asked.querySelector("textarea")) return;
     const text = asked.textContent ?? "";
     const area = /** @type {HTMLTextAreaElement} */ (element("textarea", { value: text, className: "lk-input", "aria-label": "Edit the question", rows: Math.min(8, text.split("\n").length + 1) }));
     const done = () => {
@@ -358,7 +311,7 @@ KINDS.chat = (model, el, bar) => {
       busy = on;
       root.toggleAttribute("data-busy", on);
       go.textContent = on ? "Stop" : "Send";
-      /** @type {HTMLButtonElement} */ (go).disabled = off;
+      /** @type {HTMLButtonElement} */ (go).disabled = there.off();
     },
     error: ({ name, lines }) => {
       if (!form.refuse(name, lines)) alert.replaceChildren(...lined(lines));
@@ -369,22 +322,7 @@ KINDS.chat = (model, el, bar) => {
     },
   };
 
-  const over = ownKeys(root);
-  let moved = false;
-  model.widget_manager?.kernel?.statusChanged?.connect((_, state) => {
-    if (off || !["dead", "restarting", "autorestarting", "terminating"].includes(state)) return;
-    off = true;
-    for (const each of root.querySelectorAll("input, select, textarea, button"))
-      /** @type {HTMLButtonElement} */ (each).disabled = each.textContent !== "Latest ↓";
-    root.querySelector(".lk-hint")?.replaceChildren(element("span", { className: "lk-gone", textContent: "Kernel stopped" }));
-  });
-  el.append(root);
-  let tries = 0;
-  const settle = () => {
-    if (el.isConnected) moveOut(el, root, number, () => ((moved = true), send({ t: "moved" })), () => ((moved = false), over()));
-    else if (tries++ < 600) requestAnimationFrame(settle);
-  };
-  requestAnimationFrame(settle);
+  const there = place(model, el, root);
 
   let due = false;
   const take = (/** @type {Message} */ message) => {
@@ -396,6 +334,6 @@ KINDS.chat = (model, el, bar) => {
     if (!due) queueMicrotask(() => ((due = false), stay()));
     due = true;
   };
-  take.stays = () => moved;
+  take.stays = there.stays;
   return take;
 };

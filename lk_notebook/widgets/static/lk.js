@@ -164,9 +164,11 @@ function replyPart(box, foot, dress, math) {
       for (const op of message.ops) at(op.s).take(op);
       for (const s of new Set(message.ops.map((op) => op.s))) math.set(at(s).el);
     } else if (message.t === "foot") {
+      const had = foot.contains(document.activeElement);
       foot.replaceChildren(...nodes(message.h));
       box.setAttribute("aria-busy", String(LIVE.includes(message.state)));
       dress(foot, message);
+      if (had) foot.querySelector("button")?.focus();
     }
   };
 }
@@ -214,10 +216,10 @@ function buttons(model, send) {
       send({ t, c });
     });
 
-  /** Stops; a kernel that does not hear it is interrupted. @param {number} c */
+  /** Stops; a kernel that does not hear it is interrupted: its cell waits for the reply, but not for a panel's. @param {number} c */
   function stop(c) {
     send({ t: "stop", c });
-    const unheard = setTimeout(() => kernel?.status === "busy" && kernel.interrupt(), 300);
+    const unheard = setTimeout(() => model.get("kind") === "reply" && kernel?.status === "busy" && kernel.interrupt(), 300);
     heard = () => clearTimeout(unheard);
   }
 
@@ -288,30 +290,58 @@ function hold(el) {
   };
 }
 
-/** The inline view of one reply or several columns: the kernel gives the frame. @type {Kind} */
-function inline(model, el, bar) {
+/**
+ * Draws HTML in its place; the focus there stays, and what is being typed; where that has gone, the composer has it.
+ * @param {Element} at @param {string} html @param {Element} el
+ */
+function put(at, html, el) {
+  const on = /** @type {HTMLInputElement | null} */ (document.activeElement);
+  const had = at.contains(on);
+  const caret = on?.selectionStart ?? null;
+  at.replaceChildren(...nodes(html));
+  if (!on || !had) return;
+  const next = /** @type {HTMLInputElement | null} */ (on.name && at.querySelector(`[name="${on.name}"]:enabled`));
+  (next || /** @type {HTMLElement | null} */ (el.querySelector("[data-enter]")))?.focus();
+  if (!next || caret === null || on.matches("[role]")) return;
+  next.value = on.value;
+  next.setSelectionRange(caret, caret);
+}
+
+/** One reply or several columns, in the frame that the kernel gives. @type {Kind} */
+function framed(model, el, bar) {
   const math = formulas(model.widget_manager);
   /** @type {Map<number, Take>} */
   const replies = new Map();
+  /** @param {Element} within */
+  function bind(within) {
+    for (const box of within.querySelectorAll("div[data-c]")) {
+      const c = Number(box.getAttribute("data-c"));
+      const foot = el.querySelector(`[data-foot="${c}"]`);
+      replies.set(c, replyPart(/** @type {HTMLElement} */ (box), /** @type {HTMLElement} */ (foot), bar.dress, math));
+    }
+  }
+  return (/** @type {Message} */ message) => {
+    const at = message.t === "frame" ? el : message.t === "html" && el.querySelector(`[data-at="${message.at}"]`);
+    if (at) {
+      put(at, message.h, el);
+      bind(at);
+    } else replies.get(message.c)?.(message);
+  };
+}
+
+/** The view below a cell. @type {Kind} */
+function inline(model, el, bar) {
+  const show = framed(model, el, bar);
   /** @type {Set<number>} */
   const live = new Set();
   const all = button("Stop all", (b) => ((b.disabled = true), bar.stop(-1)), "lk-do-stop");
   el.classList.add("lk-view", "jp-RenderedHTMLCommon", "jp-RenderedHTML");
   return (message) => {
-    if (message.t === "frame") {
-      el.replaceChildren(...nodes(message.h));
-      replies.clear();
-      for (const box of /** @type {NodeListOf<HTMLElement>} */ (el.querySelectorAll("[data-c]"))) {
-        const foot = /** @type {HTMLElement} */ (el.querySelector(`[data-foot="${box.dataset.c}"]`));
-        replies.set(Number(box.dataset.c), replyPart(box, foot, bar.dress, math));
-      }
-    } else if (message.t === "html") el.querySelector(`[data-at="${message.at}"]`)?.replaceChildren(...nodes(message.h));
-    else replies.get(message.c)?.(message);
-    if (message.t === "foot") {
-      live[LIVE.includes(message.state) ? "add" : "delete"](message.c);
-      if (live.size && replies.size > 1) el.append(all);
-      else all.remove();
-    }
+    show(message);
+    if (message.t !== "foot") return;
+    live[LIVE.includes(message.state) ? "add" : "delete"](message.c);
+    if (live.size && el.querySelectorAll("[data-c]").length > 1) el.append(all);
+    else all.remove();
   };
 }
 
