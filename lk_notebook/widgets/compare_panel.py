@@ -57,6 +57,7 @@ class ComparePanel(View):
     _esm = static("lk.js", "panel.js", "compare.js")
     _css = static("lk.css", "chat.css", "compare.css")
 
+    label = traitlets.Unicode("Compare panel").tag(sync=True)
     models = traitlets.List(traitlets.Unicode())
     extra_kwargs = traitlets.Dict()
     system = traitlets.Unicode(None, allow_none=True)
