@@ -19,12 +19,16 @@ for topic in ("overfitting", "gravity"):
 PANEL = 'LessonPanel("lesson.jsonl", ["Explain {{ topic }}."])'
 
 
+def answer(asked):
+    """What the provider says, slowly enough to be seen to grow."""
+    return stream(f"**{asked.prompt}** " + "word " * 40, pace=0.03)
+
+
 @pytest.fixture(scope="module")
 def lab():
     """A JupyterLab on a machine with a LiveKit account, to record with."""
-    with Player(lambda asked: stream(f"**{asked.prompt}** " + "word " * 40, pace=0.03)) as player:
-        with Lab(livekit(player)) as started:
-            yield started
+    with Player(answer) as player, Lab(livekit(player)) as started:
+        yield started
 
 
 @pytest.fixture
@@ -49,7 +53,7 @@ def test_a_pupil_asks_by_keyboard_alone(opened):
     opened.page.keyboard.press("Tab")
     opened.page.keyboard.press("Enter")
 
-    text = opened.root.locator("[data-c]")
+    text = opened.root.get_by_role("region", name="Answer")
     assert opened.wait(lambda: "Explain gravity." in text.inner_text())
     early = len(text.inner_text())
     opened.root.get_by_role("button", name="Retry").wait_for()
