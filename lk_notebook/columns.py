@@ -19,8 +19,9 @@ from lk_notebook.reply import ENDED, Reply
 _LINE = "var(--jp-border-color2,#e0e0e0)"
 _BRAND = "var(--jp-brand-color1,#1976d2)"
 _ROW = "display:flex;flex-wrap:wrap;gap:12px;margin:4px 0 8px"
-_COLUMN = (
-    f"flex:1 1 280px;min-width:0;box-sizing:border-box;padding:8px 12px;border:1px solid {_LINE};border-radius:4px"
+_COLUMN = (  # side by side while all have 640 px, else one below the other
+    "flex:1 1 max(170px,(640px - 100%)*999);min-width:0;box-sizing:border-box;overflow-wrap:break-word;"
+    f"padding:8px 12px;border:1px solid {_LINE};border-radius:4px"
 )
 _HEAD = f"margin:0 0 8px;padding:0 0 4px;border-bottom:1px solid {_LINE};font-size:12px;overflow-wrap:anywhere"
 

@@ -203,7 +203,8 @@ def plain_text(reply: Reply) -> str:
 
 def _framed(c: int, content: str, foot: str) -> str:
     """A reply as an element: what has come, and its footer."""
-    return f'<div class="lk-reply"><div data-c="{c}">{content}</div><div data-foot="{c}">{foot}</div></div>'
+    style = "overflow-wrap:break-word"  # not `anywhere`: cells of tables would break too
+    return f'<div class="lk-reply" style="{style}"><div data-c="{c}">{content}</div><div data-foot="{c}">{foot}</div></div>'
 
 
 def _struck(op: Op) -> Op:
