@@ -38,7 +38,7 @@ class Listener(Protocol):
     def rebuild(self) -> None:
         """Something else is asked: the view is told all of it."""
 
-    def changed(self) -> None:
+    def changed(self, *, running: bool) -> None:
         """Replies have begun, or ended, or it is known whose they are."""
 
 
@@ -141,7 +141,7 @@ class Comparing:
                 self.session.votes.append(vote)
             self.places.tell(self.last.changes())
             self.draw()
-        self.listener.changed()
+        self.listener.changed(running=self.running)
 
     def said(self, what: str, c: int) -> None:
         """A button of a column asks for its text, or for the request behind it."""
@@ -175,7 +175,7 @@ class Comparing:
             self.draw()
 
     def _started(self, replies: list[Reply]) -> None:
-        self.listener.changed()
+        self.listener.changed(running=True)  # also where they have ended by now
         assert self.last is not None  # noqa: S101 - for the type checker
         work = self._context.copy().run
         threading.Thread(target=work, args=(self._follow, self.last, replies), daemon=True).start()
@@ -207,7 +207,7 @@ class Comparing:
             if shown.blind and len(shown.candidates) < comparison.LEAST:
                 shown.verdict = "No vote: fewer than two answers came."
                 self.vote("")
-        self.listener.changed()  # the file has it before the view says that all is there
+        self.listener.changed(running=False)  # the file has it before the view says that all is there
         self.draw()
 
     def kept(self) -> list[tuple[str, str, dict[str, str]]]:

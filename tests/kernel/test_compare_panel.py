@@ -347,6 +347,17 @@ def test_tools_run_in_the_notebook(seat):
     assert made.value("[reply.text for reply in panel.replies]") == str(["There are 7 of tea."] * 2)
 
 
+def test_who_observes_a_panel_hears_when_answers_begin_and_end(panel):
+    """The replies at their begin, and that all are there at the end; the table is whole then."""
+    panel.seat.run(
+        "heard = []\npanel.observe(lambda change: heard.append(len(change.new)), 'replies')\n"
+        "panel.observe(lambda change: heard.append(change.new or list(panel.table['state'])), 'running')"
+    )
+    panel.ask("one")
+
+    assert panel.value("heard") == str([3, True, ["done"] * 3])
+
+
 # Blind ----------------------------------------------------------------------------------------------------------
 
 NAMES = ("gpt", "nano", "groq", "First token", "reasoning")
