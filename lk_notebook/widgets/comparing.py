@@ -6,8 +6,8 @@ import contextlib
 import contextvars
 import threading
 import time
-from collections.abc import Callable
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
 
 from lk_notebook.columns import columns
@@ -23,7 +23,7 @@ from lk_notebook.widgets import markup
 from lk_notebook.widgets.chosen import Chosen
 from lk_notebook.widgets.panel import Places
 from lk_notebook.widgets.rounds import Round
-from lk_notebook.widgets.talk import AT_LEAST, TIMES
+from lk_notebook.widgets.talk import AT_LEAST, TIMES, not_run
 
 #: How a reply that has ended is asked once more.
 AGAIN: dict[str, Callable[[Reply], Reply | None]] = {
@@ -54,6 +54,7 @@ class Comparing:
 
     def __post_init__(self) -> None:
         self.lock = threading.RLock()
+        self.carried = replace(self.carried, confirm=self._cannot_ask)
         self._context = contextvars.copy_context()
 
     @property
@@ -142,6 +143,15 @@ class Comparing:
             self.places.tell(self.last.changes())
             self.draw()
         self.listener.changed(running=self.running)
+
+    def _cannot_ask(self, name: str, _arguments: Mapping[str, Any]) -> bool:
+        """A tool that wants the user's leave: said where it was called."""
+        note = not_run(name)
+        for reply in self.last.replies if self.last else ():
+            called = [ran.call.name for step in reply.steps for ran in step.ran]
+            if name in called and note not in reply.notes:
+                reply.on_note(note)
+        return False
 
     def said(self, what: str, c: int) -> None:
         """A button of a column asks for its text, or for the request behind it."""

@@ -358,6 +358,16 @@ def test_who_observes_a_panel_hears_when_answers_begin_and_end(panel):
     assert panel.value("heard") == str([3, True, ["done"] * 3])
 
 
+def test_a_tool_that_asks_first_is_not_run_and_each_column_says_so(seat):
+    """A panel cannot ask; it never runs what nobody allowed."""
+    seat.run(f"from lk_notebook import tool\n@tool(confirm=True)\n{TOOL}")
+    made = Compare(seat, f"['{MINI}', '{NANO}'], tools=[stock]")
+    made.ask("call")
+
+    assert "7 of tea" not in made.value("[reply.text for reply in panel.replies]")
+    assert ["stock was not run" in made.foot(c)["h"] for c in range(2)] == [True, True]
+
+
 # Blind ----------------------------------------------------------------------------------------------------------
 
 NAMES = ("gpt", "nano", "groq", "First token", "reasoning")
