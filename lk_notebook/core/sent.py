@@ -35,16 +35,20 @@ def as_curl(url: str, headers: Mapping[str, str], body: Mapping[str, Any], accou
         curl -N 'http://127.0.0.1:1/v1/chat/completions' \
           --data-raw '{}'
     """
-    named = [f"{name}: {_shown(name, value)}" for name, value in headers.items()]
-    named += [_key(account)] if account.key is not None else []
-    lines = [f"curl -N {_quoted(url)}", *(f'-H "{line}"' for line in named)]
+    named = [_header(name, value) for name, value in headers.items()]
+    named += [f'"{_key(account)}"'] if account.key is not None else []
+    lines = [f"curl -N {_quoted(url)}", *(f"-H {line}" for line in named)]
     lines.append(f"--data-raw {_quoted(json.dumps(body, ensure_ascii=False))}")
     note = "# LIVEKIT_TOKEN: an access token with the grant inference.perform\n" if account.scheme == "livekit" else ""
     return redact(note + clean(" \\\n  ".join(lines)))
 
 
-def _shown(name: str, value: str) -> str:
-    return value if name.lower().startswith(_OURS) else "$" + variable(name)
+def _header(name: str, value: str) -> str:
+    """The header as a word of the shell; the user's own with its variable."""
+    if name.lower().startswith(_OURS):
+        return _quoted(f"{name}: {value}")
+    plain = re.fullmatch(r"[\w-]+", name, re.ASCII)
+    return f'"{name}: ${variable(name)}"' if plain else f'{_quoted(f"{name}: ")}"${variable(name)}"'
 
 
 def _key(account: Account) -> str:
@@ -62,7 +66,7 @@ def variable(name: str) -> str:
         >>> variable("X-Api-Key")
         'X_API_KEY'
     """
-    return re.sub(r"\W", "_", name).upper()
+    return re.sub(r"\W|^(?=\d)", "_", name, flags=re.ASCII).upper()
 
 
 def _quoted(text: str) -> str:

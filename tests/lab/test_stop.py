@@ -5,6 +5,7 @@ Run on each ipykernel that is supported: how a busy kernel hears a button differ
 
 from __future__ import annotations
 
+import os
 import re
 import time
 
@@ -16,6 +17,8 @@ from player import Answer, Player, chunk, end, stream
 pytestmark = [pytest.mark.xdist_group("lab"), pytest.mark.timeout(300)]
 
 WORDS = [f"w{i:03}" for i in range(400)]
+#: Before ipykernel 7 a busy kernel hears no button; it is interrupted, as by ■.
+HEARS = "ipykernel-6" not in os.environ.get("LK_IPYKERNEL", "")
 SLOW = "%%lkchat -n\nslow"
 SEEN = r"() => new Set(document.body.innerText.match(/\bw\d{3}\b/g)).size"
 HEIGHT = """cell => { const seen = window.__heights = [];
@@ -83,8 +86,9 @@ def test_a_stop_ends_the_reply_and_keeps_what_had_arrived(lab, player, notebook,
     kept = len(set(re.findall(r"w\d{3}", one.shown(1))))
     assert 5 <= kept < 300
     assert not re.search("Traceback|Interrupt|Cancelled", one.shown(1))
-    assert one.wait(lambda: one.has_run(2), 5) == (how == "button")
-    assert ("later" in one.shown(2)) == (how == "button")
+    goes_on = how == "button" and HEARS
+    assert one.wait(lambda: one.has_run(2), 20 if goes_on else 3) == goes_on
+    assert ("later" in one.shown(2)) == goes_on
     assert one.errors == []
 
 
