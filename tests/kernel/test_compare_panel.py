@@ -355,7 +355,7 @@ def test_who_observes_a_panel_hears_when_answers_begin_and_end(panel):
     )
     panel.ask("one")
 
-    assert panel.value("heard") == str([3, True, ["done"] * 3])
+    assert panel.seat.wait(lambda: panel.value("heard") == str([3, True, ["done"] * 3]))
 
 
 def test_a_tool_that_asks_first_is_not_run_and_each_column_says_so(seat):
