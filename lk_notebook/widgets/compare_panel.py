@@ -212,11 +212,11 @@ class ComparePanel(View):
         self._draw()
         self._asking.rebuild(self._chosen.empty())
 
-    def changed(self) -> None:
+    def changed(self, *, running: bool) -> None:
         """Replies have begun, or ended, or it is known whose they are."""
         self._outputs.write()
         self.set_trait("replies", self._asking.replies)
-        self.set_trait("running", self._asking.running)
+        self.set_trait("running", running)
 
     def _kept(self) -> dict[str, str]:
         return transcript.bundle(self.number, self._asking.kept(), "compare")

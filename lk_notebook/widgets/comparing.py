@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import contextvars
 import threading
-from collections.abc import Callable
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
 
 from lk_notebook.columns import columns
@@ -20,6 +20,7 @@ from lk_notebook.widgets import markup
 from lk_notebook.widgets.chosen import Chosen
 from lk_notebook.widgets.panel import Places, follow
 from lk_notebook.widgets.rounds import Round
+from lk_notebook.widgets.talk import not_run
 
 #: How a reply that has ended is asked once more.
 AGAIN: dict[str, Callable[[Reply], Reply | None]] = {
@@ -34,7 +35,7 @@ class Listener(Protocol):
     def rebuild(self) -> None:
         """Something else is asked: the view is told all of it."""
 
-    def changed(self) -> None:
+    def changed(self, *, running: bool) -> None:
         """Replies have begun, or ended, or it is known whose they are."""
 
 
@@ -50,6 +51,7 @@ class Comparing:
 
     def __post_init__(self) -> None:
         self.lock = threading.RLock()
+        self.carried = replace(self.carried, confirm=self._cannot_ask)
         self._context = contextvars.copy_context()
 
     @property
@@ -137,7 +139,16 @@ class Comparing:
                 self.session.votes.append(vote)
             self.places.tell(self.last.changes())
             self.draw()
-        self.listener.changed()
+        self.listener.changed(running=self.running)
+
+    def _cannot_ask(self, name: str, _arguments: Mapping[str, Any]) -> bool:
+        """A tool that wants the user's leave: said where it was called."""
+        note = not_run(name)
+        for reply in self.last.replies if self.last else ():
+            called = [ran.call.name for step in reply.steps for ran in step.ran]
+            if name in called and note not in reply.notes:
+                reply.on_note(note)
+        return False
 
     def said(self, what: str, c: int) -> None:
         """A button of a column asks for its text, or for the request behind it."""
@@ -171,7 +182,7 @@ class Comparing:
             self.draw()
 
     def _started(self, replies: list[Reply]) -> None:
-        self.listener.changed()
+        self.listener.changed(running=True)  # also where they have ended by now
         assert self.last is not None  # noqa: S101 - for the type checker
         work = self._context.copy().run
         threading.Thread(target=work, args=(self._follow, self.last, replies), daemon=True).start()
@@ -195,7 +206,7 @@ class Comparing:
             if shown.blind and len(shown.candidates) < comparison.LEAST:
                 shown.verdict = "No vote: fewer than two answers came."
                 self.vote("")
-        self.listener.changed()  # the file has it before the view says that all is there
+        self.listener.changed(running=False)  # the file has it before the view says that all is there
         self.draw()
 
     def kept(self) -> list[tuple[str, str, dict[str, str]]]:

@@ -24,6 +24,11 @@ from lk_notebook.widgets.panel import follow
 _NEXT = ("", 0)
 
 
+def not_run(name: str) -> str:
+    """What is said of a tool that wants the user's leave."""
+    return f"{name} was not run: it asks first, and a panel cannot ask. In a cell it can: %%lkchat -t {name}."
+
+
 class Seen(Protocol):
     """An answer as a view and a file show it."""
 
@@ -188,9 +193,7 @@ class Talk:
     def _cannot_ask(self, name: str, _arguments: Mapping[str, Any]) -> bool:
         """A tool that wants the user's leave: the thread it runs in cannot wait for a view."""
         if (reply := self.running) is not None:
-            reply.on_note(
-                f"{name} was not run: it asks first, and a panel cannot ask. In a cell it can: %%lkchat -t {name}."
-            )
+            reply.on_note(not_run(name))
         return False
 
     def go_on(self) -> None:

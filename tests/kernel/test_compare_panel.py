@@ -347,6 +347,27 @@ def test_tools_run_in_the_notebook(seat):
     assert made.value("[reply.text for reply in panel.replies]") == str(["There are 7 of tea."] * 2)
 
 
+def test_who_observes_a_panel_hears_when_answers_begin_and_end(panel):
+    """The replies at their begin, and that all are there at the end; the table is whole then."""
+    panel.seat.run(
+        "heard = []\npanel.observe(lambda change: heard.append(len(change.new)), 'replies')\n"
+        "panel.observe(lambda change: heard.append(change.new or list(panel.table['state'])), 'running')"
+    )
+    panel.ask("one")
+
+    assert panel.seat.wait(lambda: panel.value("heard") == str([3, True, ["done"] * 3]))
+
+
+def test_a_tool_that_asks_first_is_not_run_and_each_column_says_so(seat):
+    """A panel cannot ask; it never runs what nobody allowed."""
+    seat.run(f"from lk_notebook import tool\n@tool(confirm=True)\n{TOOL}")
+    made = Compare(seat, f"['{MINI}', '{NANO}'], tools=[stock]")
+    made.ask("call")
+
+    assert "7 of tea" not in made.value("[reply.text for reply in panel.replies]")
+    assert ["stock was not run" in made.foot(c)["h"] for c in range(2)] == [True, True]
+
+
 # Blind ----------------------------------------------------------------------------------------------------------
 
 NAMES = ("gpt", "nano", "groq", "First token", "reasoning")

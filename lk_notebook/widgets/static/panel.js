@@ -204,7 +204,7 @@ function place(model, el, root) {
   let moved = false;
   let tries = 0;
   model.widget_manager?.kernel?.statusChanged?.connect((_, state) => {
-    if (off || !["dead", "restarting", "autorestarting", "terminating"].includes(state)) return;
+    if (off || !GONE.includes(state)) return;
     off = true;
     for (const each of root.querySelectorAll("input, select, textarea, button")) {
       /** @type {Control} */ (each).disabled = each.textContent !== "Latest ↓";
