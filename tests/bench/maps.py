@@ -144,31 +144,33 @@ journal = sys.argv[3]
 def watch():
     while not over.wait(0.2):
         peak[0] = max(peak[0], rss())
-        with open(journal, "rb") as file:
-            seen.append((time.time(), sum(1 for _ in file)))
+        seen.append((time.time(), os.stat(journal).st_size, time.process_time()))
 open(journal, "w").close()
 thread = threading.Thread(target=watch); thread.start()
 found = llm.map(rows, "{{ text }}", progress=False, concurrency=50, journal=journal)
 over.set(); thread.join()
 assert None not in found
 output = sum(map(sys.getsizeof, found)) / 1e6 + sys.getsizeof(found) / 1e6
-def rate(low, high):
-    a, b = (next((each for each in seen if each[1] >= part * count), seen[-1]) for part in (low, high))
-    return (b[1] - a[1]) / max(1e-9, b[0] - a[0])
-print(json.dumps({"grown": peak[0] - before - output, "early": rate(0.1, 0.3), "late": rate(0.7, 0.9)}))
+size = os.stat(journal).st_size
+def between(low, high):
+    a, b = (next((each for each in seen if each[1] >= part * size), seen[-1]) for part in (low, high))
+    rows = (b[1] - a[1]) / size * count
+    return rows / max(1e-9, b[0] - a[0]), (b[2] - a[2]) / max(1, rows) * 1e3
+print(json.dumps({"grown": peak[0] - before - output, "early": between(0.1, 0.3), "late": between(0.7, 0.9)}))
 """
 
 
 def memory(url: str, _rounds: int, *, smoke: bool) -> None:
-    """100,000 short rows with a journal: peak memory above input and output; the rate early and late."""
+    """100,000 short rows with a journal: peak memory above input and output; rate and CPU a row, early and late."""
     count = 2000 if smoke else 100_000
     with tempfile.TemporaryDirectory() as folder:
         command = [sys.executable, "-c", MEMORY, url, str(count), str(Path(folder, "labels.jsonl"))]
         done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True)
     got = json.loads(done.stdout)
+    early, late = got["early"], got["late"]
     print(
-        f"map, {count} rows: {got['grown']:.0f} MB above input and output, "
-        f"{got['early']:.0f} rows/s early, {got['late']:.0f} late"
+        f"map, {count} rows: {got['grown']:.0f} MB above input and output; early {early[0]:.0f} rows/s and "
+        f"{early[1]:.2f} ms CPU a row, late {late[0]:.0f} and {late[1]:.2f}"
     )
 
 

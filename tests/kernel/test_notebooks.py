@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import csv
 import html
 import json
 import os
 import re
 import shutil
+from collections import Counter
 
 import nbformat
 import pytest
@@ -16,7 +18,7 @@ from nbclient import NotebookClient
 
 from lk_notebook.core import tape, tape_check
 
-NAMES = ("00_start", "01_models", "03_compare", "04_panels", "05_tools_images", "06_for_teachers")
+NAMES = ("00_start", "01_models", "02_your_data", "03_compare", "04_panels", "05_tools_images", "06_for_teachers")
 #: Whatever goes out ends here.
 NOWHERE = {f"{name}_proxy": "http://127.0.0.1:9" for name in ("http", "https", "all")}
 
@@ -98,3 +100,26 @@ def test_the_tapes_are_made_by_the_script(tmp_path, name):
     shipped = tape.read((TAPES / f"{name}.jsonl").read_text("utf-8"), name)
 
     assert [(take.key, take.body) for take in anew.takes] == [(take.key, take.body) for take in shipped.takes]
+
+
+def test_labels_are_checked_against_the_truth(run):
+    """02: the scripted demo says one word of five, and the notebook says so: 20 % right, one full column, a plot."""
+    notebook = run("02_your_data")
+    told = "\n".join(shown(cell) for cell in notebook.cells)
+    matrix = next(cell for cell in notebook.cells if cell.source.startswith("topics ="))
+    outputs = [output for cell in notebook.cells for output in cell.get("outputs", [])]
+
+    assert "lk/demo" in told
+    assert "20% right; always the same word would have 20%" in told
+    assert matrix.outputs[0].data["text/plain"].count("16") == 5
+    assert sum("image/png" in output.get("data", {}) for output in outputs) == 1
+    assert re.search(r"5 rows were read from my_labels_lk_demo\.jsonl, 3 were asked", told)
+
+
+def test_the_labels_of_the_data_are_even():
+    """Eighty messages in five classes of sixteen, none twice."""
+    with (NOTEBOOKS / "data" / "bike_shop.csv").open(encoding="utf-8", newline="") as file:
+        rows = list(csv.DictReader(file))
+
+    assert len({row["text"] for row in rows}) == len(rows) == 80
+    assert set(Counter(row["label"] for row in rows).values()) == {16}
