@@ -9,6 +9,7 @@ from typing import Any
 from lk_notebook.core import comparison, footer
 from lk_notebook.core.comparison import Figures
 from lk_notebook.core.grid import Grid, grid_html, grid_text
+from lk_notebook.core.highlight import colours
 from lk_notebook.core.text import clean, escape, plain
 from lk_notebook.core.values import Setup, redact
 from lk_notebook.errors import LkError
@@ -108,7 +109,8 @@ class Columns:
             self._article(i, self._head(i), page.content() if page is not None else "", self._foot(i))
             for i, page in enumerate(self._pages)
         ]
-        row = f'<div class="lk-compare" style="{_ROW}">{"".join(articles)}</div>'
+        inside = "".join(articles)
+        row = f'<div class="lk-compare" style="{_ROW};{colours(inside)}">{inside}</div>'
         return redact(f'{row}<div data-at="below">{self._under()}</div>')
 
     def bundle(self) -> dict[str, str]:

@@ -23,7 +23,7 @@ from lk_notebook.sight import Sight
 #: Without a view: the next update waits so many times what the last one took, at least so long, and for what a
 #: browser can draw. A view waits shorter.
 TIMES, AT_LEAST, BYTES_PER_SECOND = 10.0, 0.05, 30_000
-VIEW_AT_LEAST = 1 / 15
+VIEW_AT_LEAST = 1 / 12
 #: Seconds within which a front end that has never shown a view must show one.
 PATIENCE = 1.0
 #: Outputs that still answer their buttons; older ones let go of their widget.

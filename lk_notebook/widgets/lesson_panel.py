@@ -21,9 +21,9 @@ from lk_notebook.llm import LLM, Carried
 from lk_notebook.net.deck import DECK, load
 from lk_notebook.page import Page, plain_text
 from lk_notebook.reply import ENDED, Reply
-from lk_notebook.view import View
+from lk_notebook.view import View, static
 from lk_notebook.widgets import markup, transcript
-from lk_notebook.widgets.panel import Places, follow, static
+from lk_notebook.widgets.panel import Places, follow
 
 _numbers = itertools.count(1)
 

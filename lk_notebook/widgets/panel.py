@@ -10,15 +10,9 @@ from collections.abc import Callable, Mapping, Sequence
 from lk_notebook.core.values import Message, redact
 from lk_notebook.net.loop import TICK
 from lk_notebook.reply import ENDED, Reply
-from lk_notebook.view import STATIC
 
 #: A view is told again after so many times what the last telling took, within these bounds, in seconds.
 TIMES, AT_LEAST, AT_MOST = 10.0, 1 / 30, 1.0
-
-
-def static(*names: str) -> str:
-    """Files of the static folder as one: no panel loads a second module."""
-    return "\n".join((STATIC / name).read_text("utf-8") for name in names)
 
 
 class Places:

@@ -13,7 +13,10 @@ pytestmark = [pytest.mark.xdist_group("lab"), pytest.mark.timeout(300)]
 
 WIDE = """() => [...document.querySelectorAll('.jp-OutputArea-output')].filter(o => o.scrollWidth > o.clientWidth + 1).length"""
 LONG = (
-    "A line of code and a table, both wider than the page:\n\n```python\n" + "x = " + " + ".join(["value"] * 60) + "\n```\n\n"
+    "A line of code and a table, both wider than the page:\n\n```python\n"
+    + "x = "
+    + " + ".join(["value"] * 60)
+    + "\n```\n\n"
     "| " + " | ".join(["column"] * 30) + " |\n" + "|---" * 30 + "|\n| " + " | ".join(["1"] * 30) + " |\n\n"
     "And " + "aVeryLongWordWithoutAnyBlank" * 8 + "."
 )

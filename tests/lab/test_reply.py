@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import re
 import threading
@@ -81,7 +82,11 @@ def answer(request) -> Answer:
     if prompt == "grow":
         return stream(TEXT, pace=0.03)
     if prompt in ("select", "after"):
-        words = [chunk({"content": "First block to select.\n\nSecond"}), GATES[prompt], chunk({"content": " block.\n\nThird."})]
+        words = [
+            chunk({"content": "First block to select.\n\nSecond"}),
+            GATES[prompt],
+            chunk({"content": " block.\n\nThird."}),
+        ]
         return Answer([*words, GATES[prompt + " end"], *end()])
     if prompt == "fold":
         return Answer([chunk({"reasoning": "Let me "}), GATES["fold"], 0.2, chunk({"reasoning": "see."}), GATES["fold text"],
@@ -183,9 +188,9 @@ def test_nothing_jumps(grown):
     """The output never shrinks by a line, and no finished block moves, neither while it grows nor when it is sealed."""
     samples = grown["samples"]
     assert {sample["live"] for sample in samples} == {True, False}
-    shrunk = [a["height"] - b["height"] for a, b in zip(samples, samples[1:], strict=False)]
+    shrunk = [a["height"] - b["height"] for a, b in itertools.pairwise(samples)]
     assert max(shrunk) < 15
-    for before, after in zip(samples, samples[1:], strict=False):
+    for before, after in itertools.pairwise(samples):
         done = before["tops"][:-1]
         assert after["tops"][: len(done)] == done
 
@@ -197,7 +202,11 @@ def test_the_notebook_does_not_scroll_by_itself(grown):
 
 def test_no_raw_mark_is_ever_seen(grown):
     """No frame showed half a formula, a star or a fence."""
-    raw = [(sample["live"], sample["text"][-60:]) for sample in grown["samples"] if re.search(r"\*|\\|\||`|\$(?![56])", sample["text"])]
+    raw = [
+        (sample["live"], sample["text"][-60:])
+        for sample in grown["samples"]
+        if re.search(r"\*|\\|\||`|\$(?![56])", sample["text"])
+    ]
     assert raw == []
 
 

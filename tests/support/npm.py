@@ -28,7 +28,16 @@ def modules(folder: str) -> Path:
             if npm is None:
                 raise AssertionError("No npm. Install it (Debian: nodejs, npm), or put it on the PATH.")
             shutil.copy(wanted, there / "package.json")
-            command = [npm, "install", "--no-audit", "--no-fund", "--ignore-scripts", "--loglevel=error", "--prefix", str(there)]
+            command = [
+                npm,
+                "install",
+                "--no-audit",
+                "--no-fund",
+                "--ignore-scripts",
+                "--loglevel=error",
+                "--prefix",
+                str(there),
+            ]
             subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
             shutil.copy(wanted, done)
     return there / "node_modules"
