@@ -228,15 +228,15 @@ def test_each_gets_the_parameters_that_it_takes(panel):
 
 def test_one_is_stopped_and_the_others_go_on(panel):
     """Its text stays, its connection is closed."""
-    panel.send(t="send", text="wait nano")
-    panel.wait("foot", lambda foot: foot["c"] == 0 and foot["state"] == "done")
-    panel.wait("foot", lambda foot: foot["c"] == 1 and foot["state"] == "live")
-    panel.wait_for("go", "Stop all")
+    panel.send(t="send", text="wait all")
+    assert panel.seat.wait(lambda: {each["c"] for each in panel.told("foot") if each["state"] == "live"} == {0, 1, 2})
     panel.send(t="stop", c=1)
-    panel.wait_for("go", "Send")
+    panel.wait("foot", lambda foot: foot["c"] == 1 and foot["state"] == "stopped")
 
-    assert panel.value("[reply.state for reply in panel.replies]") == "['done', 'stopped', 'done']"
+    assert panel.value("[reply.state for reply in panel.replies]") == "['streaming', 'stopped', 'streaming']"
     assert panel.value("panel.replies[1].text") == "half of it"
+    assert "Stop all" in panel.place("go")
+    panel.seat.run("panel.stop()")
 
 
 def test_stop_all_stops_all(panel):
