@@ -18,9 +18,9 @@ from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
 sys.path[:0] = [str(HERE.parents[0]), str(HERE.parent / "support")]
-from kernels import livekit
-from lab import Lab, Notebook, chromium
-from player import Answer, Player, chunk, end, stream
+from kernels import livekit  # noqa: E402 - found beside it
+from lab import Lab, Notebook, chromium  # noqa: E402
+from player import Answer, Player, chunk, end, stream  # noqa: E402
 
 PART = (
     "## Part {}\n\n" + "A plain sentence with **bold** words and `code` in it. " * 9 + "\n\n- one\n- two\n\n"
@@ -121,7 +121,8 @@ def first(lab: Lab, browser, rounds: int, *, smoke: bool) -> None:
 def opening(lab: Lab, browser, rounds: int, *, smoke: bool) -> None:
     """A saved notebook of replies, beside one of static HTML of the same text."""
     count = 3 if smoke else 50
-    static = "from IPython.display import HTML\nHTML('<p>The <strong>answer</strong>, some words long.</p>' * 20 + '<i>end</i>')"
+    text = "'<p>The <strong>answer</strong>, some words long.</p>' * 20 + '<i>end</i>'"
+    static = f"from IPython.display import HTML\nHTML({text})"
     for name, cell in (("replies", "%%lkchat -n\nsome"), ("static", static)):
         one = Page(lab, browser, f"{name}.ipynb", [cell] * count)
         for index in range(1, count + 1):
@@ -142,9 +143,7 @@ def opening(lab: Lab, browser, rounds: int, *, smoke: bool) -> None:
             page.context.close()
             lab.end_kernels()
     ours, theirs = middle(took["replies"]), middle(took["static"])
-    print(
-        f"{count} replies: the page opens in {ours:.2f} s, with static HTML in {theirs:.2f} s, ratio {ours / theirs:.2f}"
-    )
+    print(f"{count} replies: the page opens in {ours:.2f} s, static HTML in {theirs:.2f} s, ratio {ours / theirs:.2f}")
 
 
 def answer(request) -> Answer:

@@ -11,15 +11,12 @@ from player import Answer, Player, plain, stream
 
 pytestmark = [pytest.mark.xdist_group("lab"), pytest.mark.timeout(300)]
 
-WIDE = """() => [...document.querySelectorAll('.jp-OutputArea-output')].filter(o => o.scrollWidth > o.clientWidth + 1).length"""
-LONG = (
-    "A line of code and a table, both wider than the page:\n\n```python\n"
-    + "x = "
-    + " + ".join(["value"] * 60)
-    + "\n```\n\n"
-    "| " + " | ".join(["column"] * 30) + " |\n" + "|---" * 30 + "|\n| " + " | ".join(["1"] * 30) + " |\n\n"
-    "And " + "aVeryLongWordWithoutAnyBlank" * 8 + "."
-)
+WIDE = """() => [...document.querySelectorAll('.jp-OutputArea-output')]
+  .filter(o => o.scrollWidth > o.clientWidth + 1).length"""
+LINE = "x = " + " + ".join(["value"] * 60)
+TABLE = "\n".join(["| " + " | ".join(["column"] * 30) + " |", "|---" * 30 + "|", "| " + " | ".join(["1"] * 30) + " |"])
+WORD = "aVeryLongWordWithoutAnyBlank" * 8
+LONG = f"Code and a table, both wider than the page:\n\n```python\n{LINE}\n```\n\n{TABLE}\n\nAnd {WORD}."
 GROUNDS = """cell => { const light = [];
   for (const e of cell.querySelectorAll('.jp-OutputArea-output, .jp-OutputArea-output *')) {
     const [r, g, b, a] = getComputedStyle(e).backgroundColor.match(/[\\d.]+/g).map(Number);

@@ -70,11 +70,12 @@ SAMPLE = """cell => {
   look() }"""
 KEEP = """cell => new MutationObserver(() => {
     const live = cell.querySelector('.lk-view [data-c="0"]');
-    if (live) window.__live = live.innerHTML }).observe(cell, {subtree: true, childList: true, characterData: true, attributes: true})"""
+    if (live) window.__live = live.innerHTML })
+  .observe(cell, {subtree: true, childList: true, characterData: true, attributes: true})"""
 GATES: dict[str, threading.Event] = defaultdict(threading.Event)
 
 
-def answer(request) -> Answer:
+def answer(request) -> Answer:  # noqa: PLR0911 - a row each
     """What the model says to each prompt of this file; a gate is opened by its test."""
     prompt, turns = request.prompt, len(request.body["messages"])
     if prompt == "formula":
@@ -89,8 +90,8 @@ def answer(request) -> Answer:
         ]
         return Answer([*words, GATES[prompt + " end"], *end()])
     if prompt == "fold":
-        return Answer([chunk({"reasoning": "Let me "}), GATES["fold"], 0.2, chunk({"reasoning": "see."}), GATES["fold text"],
-                       chunk({"content": "Thought."}), GATES["fold end"], *end()])  # fmt: skip
+        thought = [chunk({"reasoning": "Let me "}), GATES["fold"], 0.2, chunk({"reasoning": "see."})]
+        return Answer([*thought, GATES["fold text"], chunk({"content": "Thought."}), GATES["fold end"], *end()])
     if prompt == "call":
         return stream(tool_calls=[CALL]) if turns == 1 else stream("There are 4.")
     if prompt == "retry":
@@ -179,7 +180,7 @@ def test_the_reply_is_seen_to_grow(grown):
 
 
 def test_the_sealed_reply_is_the_live_one(grown):
-    """What stays in the file shows, element for element, what the view showed at its end; formulas as MathJax set them."""
+    """What stays in the file shows, element for element, what the view showed at its end, formulas too."""
     assert "<mjx-container" in grown["live"]
     assert grown["sealed"] == grown["live"]
 
