@@ -28,7 +28,7 @@ def modules(folder: str) -> Path:
             if npm is None:
                 raise AssertionError("No npm. Install it (Debian: nodejs, npm), or put it on the PATH.")
             shutil.copy(wanted, there / "package.json")
-            options = "--no-audit --no-fund --ignore-scripts --loglevel=error --fetch-retries=5".split()
+            options = ["--no-audit", "--no-fund", "--ignore-scripts", "--loglevel=error", "--fetch-retries=5"]
             command = [npm, "install", *options, "--prefix", str(there)]
             for last in (False, False, True):  # a registry may fail once
                 if subprocess.run(command, check=last, stdout=subprocess.DEVNULL, timeout=600).returncode == 0:
