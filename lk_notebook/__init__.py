@@ -20,13 +20,14 @@ if TYPE_CHECKING:
     from lk_notebook.core.tools import tool
     from lk_notebook.llm import LLM
     from lk_notebook.reply import Reply
-    from lk_notebook.widgets import ChatPanel, ComparePanel
+    from lk_notebook.widgets import ChatPanel, ComparePanel, LessonPanel
 
 __version__ = "0.1.0"
 __all__ = [
     "LLM",
     "ChatPanel",
     "ComparePanel",
+    "LessonPanel",
     "Reply",
     "errors",
     "inference",
@@ -40,6 +41,7 @@ _LAZY = {
     "ChatPanel": "widgets",
     "ComparePanel": "widgets",
     "LLM": "llm",
+    "LessonPanel": "widgets",
     "Reply": "reply",
     "errors": None,
     "inference": None,

@@ -12,6 +12,7 @@ from lk_notebook.core.routing import Route
 from lk_notebook.core.values import Call, Usage
 from lk_notebook.errors import BudgetExceededError
 from lk_notebook.ledger import LEDGER
+from lk_notebook.net.deck import DECK
 from lk_notebook.once import Answered
 
 
@@ -41,15 +42,17 @@ class Bill:
     def add(self, answered: Answered) -> None:
         """Counts an answer."""
         self.answers += 1
-        self.answered_by[answered.account] = None
+        self.answered_by[f"{answered.account}, recorded" if answered.recorded else answered.account] = None
         if answered.quota:
             LEDGER.quotas[answered.account] = answered.quota
         usage = answered.usage
         if usage is None:
-            self._unpriced += 1
+            self._unpriced += not answered.recorded
             return
         for i, name in enumerate(Usage.__slots__):
             self._tokens[i] += getattr(usage, name)
+        if answered.recorded:  # a tape costs nothing
+            return
         cost = self._cost_of(usage, answered.account, answered.served_by)  # each for itself: long prompts cost more
         self._unpriced += cost is None
         self._cost += cost or 0.0
@@ -60,14 +63,14 @@ class Bill:
         Raises:
             BudgetExceededError: they have.
         """
-        if LEDGER.budget is not None and LEDGER.spent + Decimal(repr(self._cost)) >= LEDGER.budget:
+        if self._cost and LEDGER.budget is not None and LEDGER.spent + Decimal(repr(self._cost)) >= LEDGER.budget:
             raise BudgetExceededError(
                 f"The budget of ${LEDGER.budget} is used up.", "What is done is kept; raise it with %lkusage --budget."
             )
 
     def has_price(self) -> bool:
         """Whether the price may be known before anything is asked."""
-        return self._price(next(iter(self._accounts)), None) is not None
+        return DECK.replay is None and self._price(next(iter(self._accounts)), None) is not None
 
     def enter(self, what: str, fingerprint: str) -> None:
         """Into the ledger of the kernel, where anything was answered."""

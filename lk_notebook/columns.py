@@ -9,6 +9,7 @@ from typing import Any
 from lk_notebook.core import comparison, footer
 from lk_notebook.core.comparison import Figures
 from lk_notebook.core.grid import Grid, grid_html, grid_text
+from lk_notebook.core.highlight import colours
 from lk_notebook.core.text import clean, escape, plain
 from lk_notebook.core.values import Setup, redact
 from lk_notebook.errors import LkError
@@ -19,8 +20,9 @@ from lk_notebook.reply import ENDED, Reply
 _LINE = "var(--jp-border-color2,#e0e0e0)"
 _BRAND = "var(--jp-brand-color1,#1976d2)"
 _ROW = "display:flex;flex-wrap:wrap;gap:12px;margin:4px 0 8px"
-_COLUMN = (
-    f"flex:1 1 280px;min-width:0;box-sizing:border-box;padding:8px 12px;border:1px solid {_LINE};border-radius:4px"
+_COLUMN = (  # side by side while all have 640 px, else one below the other
+    "flex:1 1 max(170px,(640px - 100%)*999);min-width:0;box-sizing:border-box;overflow-wrap:break-word;"
+    f"padding:8px 12px;border:1px solid {_LINE};border-radius:4px"
 )
 _HEAD = f"margin:0 0 8px;padding:0 0 4px;border-bottom:1px solid {_LINE};font-size:12px;overflow-wrap:anywhere"
 
@@ -107,7 +109,8 @@ class Columns:
             self._article(i, self._head(i), page.content() if page is not None else "", self._foot(i))
             for i, page in enumerate(self._pages)
         ]
-        row = f'<div class="lk-compare" style="{_ROW}">{"".join(articles)}</div>'
+        inside = "".join(articles)
+        row = f'<div class="lk-compare" style="{_ROW};{colours(inside)}">{inside}</div>'
         return redact(f'{row}<div data-at="below">{self._under()}</div>')
 
     def bundle(self) -> dict[str, str]:

@@ -27,6 +27,7 @@ class Answered:
     usage: Usage | None = None
     room: Room | None = None
     quota: dict[str, str] | None = None
+    recorded: bool = False  # a tape answered
 
 
 class Here:
@@ -48,7 +49,7 @@ class Here:
         answer = heard.answer
         return Answered(
             redact(str(heard.text)), heard.account, redact(str(heard.refusal)), answer.finish_reason, answer.served_by,
-            answer.usage, answer.room, answer.quota,
+            answer.usage, answer.room, answer.quota, answer.replayed is not None,
         )  # fmt: skip
 
     def close(self) -> None:

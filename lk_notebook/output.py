@@ -23,7 +23,7 @@ from lk_notebook.sight import Sight
 #: Without a view: the next update waits so many times what the last one took, at least so long, and for what a
 #: browser can draw. A view waits shorter.
 TIMES, AT_LEAST, BYTES_PER_SECOND = 10.0, 0.05, 30_000
-VIEW_AT_LEAST = 1 / 15
+VIEW_AT_LEAST = 1 / 12
 #: Seconds within which a front end that has never shown a view must show one.
 PATIENCE = 1.0
 #: Outputs that still answer their buttons; older ones let go of their widget.
@@ -120,8 +120,11 @@ class Output:
         """Puts the view in the place of HTML."""
         with self._lock:
             self._lives = True
-            self._view.tell([{"t": "reset"}, {"t": "frame", "h": self._sight.frame()}, *self._sight.anew()])
+            self._tell_anew()
         self._handle.update({**self._view.mime, **self._sight.bundle()}, raw=True)
+
+    def _tell_anew(self) -> None:
+        self._view.tell([{"t": "reset"}, {"t": "frame", "h": self._sight.frame()}, *self._sight.anew()])
 
     def _update(self) -> int:
         self._sight.changes()  # nobody else takes them
@@ -146,10 +149,9 @@ class Output:
             for reply in self._sight.replies if c < 0 else there[c : c + 1]:
                 if reply is not None:
                     reply.stop()
-        elif what == "lost":
+        elif what == "lost":  # also when it is sealed: a page that was loaded anew has the view, and no HTML
             with self._lock:
-                if self._lives:
-                    self._view.tell([{"t": "reset"}, {"t": "frame", "h": self._sight.frame()}, *self._sight.anew()])
+                self._tell_anew()
         elif what in ("retry", "continue") and 0 <= c < len(there) and (before := there[c]) is not None:
             self._apart(lambda: self._again(c, before, what))
         elif what in ("sent", "copy") and 0 <= c < len(there) and (reply := there[c]) is not None:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from lk_notebook.arriving import ENDED, Ran
 from lk_notebook.core import demo, footer, local
 from lk_notebook.core.figures import seconds
+from lk_notebook.core.highlight import colours
 from lk_notebook.core.parts import Fixed, Flowing, Part, Shown
 from lk_notebook.core.text import clean, escape
 from lk_notebook.core.values import redact
@@ -203,7 +204,9 @@ def plain_text(reply: Reply) -> str:
 
 def _framed(c: int, content: str, foot: str) -> str:
     """A reply as an element: what has come, and its footer."""
-    return f'<div class="lk-reply"><div data-c="{c}">{content}</div><div data-foot="{c}">{foot}</div></div>'
+    style = f"overflow-wrap:break-word;{colours(content)}"  # not `anywhere`: cells of tables would break too
+    inside = f'<div data-c="{c}">{content}</div><div data-foot="{c}">{foot}</div>'
+    return f'<div class="lk-reply" style="{style}">{inside}</div>'
 
 
 def _struck(op: Op) -> Op:

@@ -82,6 +82,17 @@ def test_another_tier_has_no_published_price(call):
     assert found.cost is None
 
 
+@pytest.mark.parametrize("usage", [MILLION, None])
+def test_a_tape_costs_nothing(usage):
+    """What was recorded is counted, and nobody bills it again."""
+    found = bill()
+    found.add(Answered("fine", "openai", usage=usage, recorded=True))
+
+    assert found.cost == 0
+    assert found.usage.prompt_tokens == (0 if usage is None else 1_000_000)
+    assert list(found.answered_by) == ["openai, recorded"]
+
+
 def test_nothing_asked_costs_nothing():
     """Nobody's price is needed for that; and it tells nothing of what more will cost."""
     assert bill("acme/new-1").cost == 0

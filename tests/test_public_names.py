@@ -19,6 +19,7 @@ PUBLIC = [
     "ChatPanel",
     "ComparePanel",
     "LLM",
+    "LessonPanel",
     "Reply",
     "errors",
     "inference",

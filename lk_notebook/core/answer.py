@@ -71,9 +71,9 @@ class Answer:
         if isinstance(chunk.get("provider"), str):
             self.served_by = chunk["provider"]
         usage = chunk.get("usage")
-        if not usage and isinstance(groq := chunk.get("x_groq"), Mapping):
+        if not usage and (groq := chunk.get("x_groq")) and isinstance(groq, Mapping):
             usage = groq.get("usage")
-        if isinstance(usage, Mapping):
+        if usage is not None and isinstance(usage, Mapping):
             self.usage = _usage(usage)
 
     def delta(self, delta: Mapping[str, Any]) -> None:

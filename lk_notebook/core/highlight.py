@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import html
 import re
 from collections.abc import Iterator
 from functools import cache
+from html import escape
 
 from pygments.lexer import Lexer
 from pygments.lexers import get_all_lexers, get_lexer_by_name
@@ -20,8 +20,8 @@ _RUN = re.compile(r"(.)\1{99}|\s{100}", re.DOTALL)
 _JOINT = re.compile(r"(?<=\n\n)(?=\S)")
 _LANGUAGE = re.compile(r"[\w+#.\-]{1,40}")
 
-# JupyterLab 4 brings no style for Pygments' classes, so each box names those of the theme's own colours
-# that it uses, by short names.
+# JupyterLab 4 brings no style for Pygments' classes: code names the colours of the theme's editor, by short names that
+# what stands around it defines.
 _COLOURS = {
     "k": ("keyword", "#008000"),
     "b": ("builtin", "#008000"),
@@ -58,7 +58,7 @@ _USED = re.compile(r' style="color:var\(--lk-(\w)\)"')
 _TAGS = {"k": "b", "c": "i"}  # bold and italic stay where a sanitiser drops the colours
 _BOX = (
     '<div class="lk-code highlight" style="margin:0 0 1em;border:1px solid var(--jp-border-color2,#e0e0e0);'
-    "border-radius:3px;background:var(--jp-cell-editor-background,#f5f5f5)"
+    'border-radius:3px;background:var(--jp-cell-editor-background,#f5f5f5)">'
 )
 _HEAD = '<div style="padding:4px 8px 0;font-size:12px;color:var(--jp-ui-font-color2,#616161)">'
 _PRE = (
@@ -87,9 +87,18 @@ def code_box(code: str, name: str, *, colours: bool = True) -> tuple[str, str, s
     """
     head = f"{_HEAD}{plain(name)}</div>" if name else ""
     shown = coloured(code, name) if colours else plain(code)
-    used = sorted(set(_USED.findall(shown)))
-    variables = [f";--lk-{key}:var(--jp-mirror-editor-{_COLOURS[key][0]}-color,{_COLOURS[key][1]})" for key in used]
-    return f'{_BOX}{"".join(variables)}">{head}{_PRE}', shown, "</code></pre></div>"
+    return f"{_BOX}{head}{_PRE}", shown, "</code></pre></div>"
+
+
+def colours(html: str) -> str:
+    """The style that defines the colours of all code in the HTML, for an element around it; a view's CSS has them all.
+
+    Example:
+        >>> colours("".join(code_box("1", "python")))
+        '--lk-n:var(--jp-mirror-editor-number-color,#080)'
+    """
+    used = sorted(set(_USED.findall(html)))
+    return ";".join(f"--lk-{key}:var(--jp-mirror-editor-{_COLOURS[key][0]}-color,{_COLOURS[key][1]})" for key in used)
 
 
 def coloured(code: str, name: str) -> str:
@@ -137,7 +146,7 @@ def _parts(code: str) -> Iterator[str]:
 
 
 def _span(kind: str, text: str) -> str:
-    escaped = html.escape(text, quote=False)
+    escaped = escape(text, quote=False)
     tag = _TAGS.get(kind, "span")
     return f'<{tag} style="color:var(--lk-{kind})">{escaped}</{tag}>' if kind else escaped
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Protocol
 
 from lk_notebook.core.render import Op, Renderer
@@ -54,12 +55,12 @@ class Flowing:
     def changes(self) -> list[Op]:
         """What a view must change since the last call."""
         ops, self._ops = self._ops, []
-        return [self._shortened(op) for op in ops]
+        return _joined(map(self._shortened, ops))
 
     def anew(self) -> list[Op]:
         """What builds it in an empty view."""
         self._ops, self._tail, self._taken = [], ("", ""), 0
-        return [self._shortened(op) for op in self._renderer.anew()]
+        return _joined(map(self._shortened, self._renderer.anew()))
 
     def _shortened(self, op: Op) -> Op:
         """An `add` or `tail` without what the last tail said already; `p` says, in UTF-16 units, what that was.
@@ -79,6 +80,17 @@ class Flowing:
             p = [_units(tail[:taken]), _units(tail[taken : taken + same])]
             return {"o": "add", "h": op["h"][same:], "p": p}
         return op
+
+
+def _joined(ops: Iterable[Op]) -> list[Op]:
+    """The changes, what is added or written in one go as one."""
+    joined: list[Op] = []
+    for op in ops:
+        if joined and op["o"] == joined[-1]["o"] and (op["o"] == "text" or (op["o"] == "add" and not op["p"][1])):
+            joined[-1] = {**joined[-1], "h": joined[-1]["h"] + op["h"]}
+        else:
+            joined.append(op)
+    return joined
 
 
 def _common(a: str, b: str) -> int:
@@ -134,15 +146,9 @@ class Shown:
         return "".join([self._before, *self._pieces, self._after])
 
     def changes(self) -> list[Op]:
-        """What a view must change since the last call; the texts of one look go as one."""
-        ops: list[Op] = []
-        for op in self._ops:
-            if ops and op["o"] == ops[-1]["o"] == "text":
-                ops[-1] = {"o": "text", "h": ops[-1]["h"] + op["h"]}
-            else:
-                ops.append(op)
-        self._ops = []
-        return ops
+        """What a view must change since the last call."""
+        ops, self._ops = self._ops, []
+        return _joined(ops)
 
     def anew(self) -> list[Op]:
         """What builds it in an empty view."""

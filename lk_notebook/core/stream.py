@@ -185,7 +185,7 @@ class Decoder:
         answer.note(chunk)
         problem = chunk.get("error")
         groq = chunk.get("x_groq")
-        if not problem and isinstance(groq, Mapping):
+        if not problem and groq and isinstance(groq, Mapping):
             problem = groq.get("error")
         if problem:
             self._fail(chunk if isinstance(problem, str) and "choices" not in chunk else problem)

@@ -57,7 +57,7 @@ def load(shell: InteractiveShell) -> None:
     completion.watch()
     shell.input_transformers_cleanup.append(questions.keep)
     if not shell.custom_exceptions:  # else somebody's own, of which there can be one
-        shell.set_custom_exc((Stopped,), _end_quietly)
+        shell.set_custom_exc((Stopped,), _end_quietly)  # type: ignore[no-untyped-call]
     _loaded = (magics, cells, completion)
     _warm()
 
@@ -96,7 +96,7 @@ def unload(shell: InteractiveShell) -> None:
     cells.leave()
     completion.leave()
     if shell.custom_exceptions == (Stopped,):
-        shell.set_custom_exc((), None)
+        shell.set_custom_exc((), None)  # type: ignore[no-untyped-call]
     shell.input_transformers_cleanup.remove(questions.keep)
     for each in magics:
         for kind, names in each.magics.items():

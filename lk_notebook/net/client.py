@@ -160,6 +160,7 @@ class Client:
             "POST", _url(prepared.url), headers={**COMMON, **prepared.headers}, content=prepared.content,
             extensions={"timeout": timeout.as_dict(), EXTENSION: question},
         )  # fmt: skip
+        sent.headers.encoding = "ascii"  # it is, or could not have been made: httpx would find out again for each
         return await self._http.send(sent, auth=auth(question.account), stream=True, follow_redirects=False)
 
     async def _read(self, response: httpx.Response, account: Account, limits: Limits, listener: Listener) -> None:
@@ -173,7 +174,7 @@ class Client:
         chunks = _chunks(response, headers)
         try:
             async with faults.told(account, limits.timeout, cut=True):
-                async for data in _until_finished(chunks, decoder):
+                while (data := await _next(chunks, decoder)) is not None:
                     if pieces := decoder.feed(data):
                         listener.on_pieces(pieces, decoder.answer)
                     if decoder.done or decoder.error:
@@ -236,20 +237,19 @@ def _as_it_stands(error: LkError, decoder: Decoder) -> LkError:
     return error
 
 
-async def _until_finished(chunks: AsyncIterator[bytes], decoder: Decoder) -> AsyncIterator[bytes]:
-    """The chunks; once `finish_reason` has come, no longer than a moment for each."""
-    while True:
-        try:
-            if decoder.answer.finish_reason is None:
-                data = await chunks.__anext__()
-            else:
-                with Deadline(AFTER_FINISH_SECONDS) as deadline:
-                    data = await chunks.__anext__()
-                if deadline.late:
-                    return
-        except StopAsyncIteration:
-            return
-        yield data
+async def _next(chunks: AsyncIterator[bytes], decoder: Decoder) -> bytes | None:
+    """The next chunk, or None at the end; once `finish_reason` has come, it is waited for no longer than a moment.
+
+    No generator: one that is left before its end costs a task, and a wake of the loop.
+    """
+    try:
+        if decoder.answer.finish_reason is None:
+            return await chunks.__anext__()
+        with Deadline(AFTER_FINISH_SECONDS):
+            return await chunks.__anext__()
+    except StopAsyncIteration:
+        pass
+    return None
 
 
 async def _drain(chunks: AsyncIterator[bytes], response: httpx.Response) -> None:

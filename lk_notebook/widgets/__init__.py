@@ -1,4 +1,4 @@
-"""Panels: widgets to chat and to compare in. Each is imported when first used."""
+"""Panels: widgets to chat and to compare in, and to play a recorded lesson. Each is imported when first used."""
 
 from __future__ import annotations
 
@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from lk_notebook.widgets.chat_panel import ChatPanel
     from lk_notebook.widgets.compare_panel import ComparePanel
+    from lk_notebook.widgets.lesson_panel import LessonPanel
 
-__all__ = ["ChatPanel", "ComparePanel"]
+__all__ = ["ChatPanel", "ComparePanel", "LessonPanel"]
 
-_LAZY = {"ChatPanel": "chat_panel", "ComparePanel": "compare_panel"}
+_LAZY = {"ChatPanel": "chat_panel", "ComparePanel": "compare_panel", "LessonPanel": "lesson_panel"}
 
 
 def __getattr__(name: str) -> Any:

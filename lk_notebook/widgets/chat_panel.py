@@ -18,9 +18,8 @@ from lk_notebook.errors import ConfigurationError, LkError
 from lk_notebook.llm import LLM
 from lk_notebook.reply import Reply
 from lk_notebook.session import current
-from lk_notebook.view import View
+from lk_notebook.view import View, static
 from lk_notebook.widgets import choices, form, told, transcript
-from lk_notebook.widgets.panel import static
 from lk_notebook.widgets.talk import Talk
 
 _numbers = itertools.count(1)

@@ -16,11 +16,11 @@ from lk_notebook.errors import ConfigurationError, LkError
 from lk_notebook.llm import LLM, Carried
 from lk_notebook.reply import Reply
 from lk_notebook.session import current
-from lk_notebook.view import View
+from lk_notebook.view import View, static
 from lk_notebook.widgets import choices, form, markup, told, transcript
 from lk_notebook.widgets.chosen import LEAST, MOST, Chosen
 from lk_notebook.widgets.comparing import Comparing
-from lk_notebook.widgets.panel import Places, static
+from lk_notebook.widgets.panel import Places
 
 _numbers = itertools.count(1)
 
@@ -57,6 +57,7 @@ class ComparePanel(View):
     _esm = static("lk.js", "panel.js", "compare.js")
     _css = static("lk.css", "chat.css", "compare.css")
 
+    label = traitlets.Unicode("Compare panel").tag(sync=True)
     models = traitlets.List(traitlets.Unicode())
     extra_kwargs = traitlets.Dict()
     system = traitlets.Unicode(None, allow_none=True)

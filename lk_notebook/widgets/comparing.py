@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import contextlib
 import contextvars
 import threading
-import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
@@ -15,15 +13,14 @@ from lk_notebook.core import comparison
 from lk_notebook.core.values import Message
 from lk_notebook.errors import ConfigurationError, LkError, PromptError
 from lk_notebook.llm import Carried
-from lk_notebook.net.loop import TICK
 from lk_notebook.page import plain_text
 from lk_notebook.reply import ENDED, Reply
 from lk_notebook.session import Session
 from lk_notebook.widgets import markup
 from lk_notebook.widgets.chosen import Chosen
-from lk_notebook.widgets.panel import Places
+from lk_notebook.widgets.panel import Places, follow
 from lk_notebook.widgets.rounds import Round
-from lk_notebook.widgets.talk import AT_LEAST, TIMES, not_run
+from lk_notebook.widgets.talk import not_run
 
 #: How a reply that has ended is asked once more.
 AGAIN: dict[str, Callable[[Reply], Reply | None]] = {
@@ -192,22 +189,14 @@ class Comparing:
 
     def _follow(self, shown: Round, replies: list[Reply]) -> None:
         """Tells the view how replies grow, to their end."""
-        woken = threading.Event()
-        with contextlib.ExitStack() as stack:
-            for reply in replies:
-                stack.enter_context(reply.woken(woken))
-            while True:
-                woken.wait(TICK)
-                woken.clear()
-                ended = all(reply.state in ENDED for reply in replies)
-                begun = time.monotonic()
-                with self.lock:
-                    if shown is self.last and shown.news():
-                        self.places.tell(shown.changes())
-                        self.places.put({"status": shown.status()})
-                if ended:
-                    break
-                time.sleep(max(AT_LEAST, TIMES * (time.monotonic() - begun)))
+
+        def tell() -> None:
+            with self.lock:
+                if shown is self.last and shown.news():
+                    self.places.tell(shown.changes())
+                    self.places.put({"status": shown.status()})
+
+        follow(replies, tell)
         self._ended(shown)
 
     def _ended(self, shown: Round) -> None:

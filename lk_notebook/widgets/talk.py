@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextvars
 import itertools
 import threading
-import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
@@ -16,14 +15,11 @@ from lk_notebook.core.render import render
 from lk_notebook.core.text import clean
 from lk_notebook.core.values import Message, redact
 from lk_notebook.llm import LLM, Carried
-from lk_notebook.net.loop import TICK
 from lk_notebook.page import Page, plain_text
 from lk_notebook.reply import ENDED, Reply
 from lk_notebook.session import Session
+from lk_notebook.widgets.panel import follow
 
-#: The next look waits so many times what the last one took, at least and at most so long: 30 messages a second, a tenth
-#: of the kernel's time; the first look imports what renders, and is no measure.
-TIMES, AT_LEAST, AT_MOST = 10.0, 1 / 30, 1.0
 #: A key that no turn has: whoever asks with it sees all turns.
 _NEXT = ("", 0)
 
@@ -260,20 +256,13 @@ class Talk:
         reply, page = entry.turn.said, entry.seen
         assert isinstance(reply, Reply)  # noqa: S101 - for the type checker
         assert isinstance(page, Page)  # noqa: S101 - for the type checker
-        ended, due = False, 0.0
-        with reply.woken() as woken:
-            while not ended:
-                woken.wait(TICK)
-                woken.clear()
-                ended = reply.state in ENDED
-                begun = time.monotonic()
-                if begun < due and not ended:
-                    continue
-                with self._lock:  # a view that has lost its content is told all of it in another thread
-                    if page.news() and entry in self.entries:
-                        self.tell(page.changes(entry.c))
-                now = time.monotonic()
-                due = now + min(AT_MOST, max(AT_LEAST, TIMES * (now - begun)))
+
+        def tell() -> None:
+            with self._lock:  # a view that has lost its content is told all of it in another thread
+                if page.news() and entry in self.entries:
+                    self.tell(page.changes(entry.c))
+
+        follow([reply], tell)
         with self._lock:
             self.tell([self._busy])
         if entry in self.entries:

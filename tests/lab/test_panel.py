@@ -503,7 +503,7 @@ def test_a_panel_whose_kernel_was_restarted_says_so(panel):
     one.page.locator("li[data-command='kernelmenu:restart']").click()
     one.page.locator(".jp-Dialog .jp-mod-accept").click()
 
-    one.root.get_by_text("Kernel stopped").first.wait_for()
+    one.root.locator(".lk-low").get_by_text("Kernel stopped").wait_for()
     picture(one, "gone_light")
 
     assert one.button("Send").is_disabled()

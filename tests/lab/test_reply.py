@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import re
 import threading
@@ -69,11 +70,12 @@ SAMPLE = """cell => {
   look() }"""
 KEEP = """cell => new MutationObserver(() => {
     const live = cell.querySelector('.lk-view [data-c="0"]');
-    if (live) window.__live = live.innerHTML }).observe(cell, {subtree: true, childList: true, characterData: true, attributes: true})"""
+    if (live) window.__live = live.innerHTML })
+  .observe(cell, {subtree: true, childList: true, characterData: true, attributes: true})"""
 GATES: dict[str, threading.Event] = defaultdict(threading.Event)
 
 
-def answer(request) -> Answer:
+def answer(request) -> Answer:  # noqa: PLR0911 - a row each
     """What the model says to each prompt of this file; a gate is opened by its test."""
     prompt, turns = request.prompt, len(request.body["messages"])
     if prompt == "formula":
@@ -81,11 +83,15 @@ def answer(request) -> Answer:
     if prompt == "grow":
         return stream(TEXT, pace=0.03)
     if prompt in ("select", "after"):
-        words = [chunk({"content": "First block to select.\n\nSecond"}), GATES[prompt], chunk({"content": " block.\n\nThird."})]
+        words = [
+            chunk({"content": "First block to select.\n\nSecond"}),
+            GATES[prompt],
+            chunk({"content": " block.\n\nThird."}),
+        ]
         return Answer([*words, GATES[prompt + " end"], *end()])
     if prompt == "fold":
-        return Answer([chunk({"reasoning": "Let me "}), GATES["fold"], 0.2, chunk({"reasoning": "see."}), GATES["fold text"],
-                       chunk({"content": "Thought."}), GATES["fold end"], *end()])  # fmt: skip
+        thought = [chunk({"reasoning": "Let me "}), GATES["fold"], 0.2, chunk({"reasoning": "see."})]
+        return Answer([*thought, GATES["fold text"], chunk({"content": "Thought."}), GATES["fold end"], *end()])
     if prompt == "call":
         return stream(tool_calls=[CALL]) if turns == 1 else stream("There are 4.")
     if prompt == "retry":
@@ -174,7 +180,7 @@ def test_the_reply_is_seen_to_grow(grown):
 
 
 def test_the_sealed_reply_is_the_live_one(grown):
-    """What stays in the file shows, element for element, what the view showed at its end; formulas as MathJax set them."""
+    """What stays in the file shows, element for element, what the view showed at its end, formulas too."""
     assert "<mjx-container" in grown["live"]
     assert grown["sealed"] == grown["live"]
 
@@ -183,9 +189,9 @@ def test_nothing_jumps(grown):
     """The output never shrinks by a line, and no finished block moves, neither while it grows nor when it is sealed."""
     samples = grown["samples"]
     assert {sample["live"] for sample in samples} == {True, False}
-    shrunk = [a["height"] - b["height"] for a, b in zip(samples, samples[1:], strict=False)]
+    shrunk = [a["height"] - b["height"] for a, b in itertools.pairwise(samples)]
     assert max(shrunk) < 15
-    for before, after in zip(samples, samples[1:], strict=False):
+    for before, after in itertools.pairwise(samples):
         done = before["tops"][:-1]
         assert after["tops"][: len(done)] == done
 
@@ -197,7 +203,11 @@ def test_the_notebook_does_not_scroll_by_itself(grown):
 
 def test_no_raw_mark_is_ever_seen(grown):
     """No frame showed half a formula, a star or a fence."""
-    raw = [(sample["live"], sample["text"][-60:]) for sample in grown["samples"] if re.search(r"\*|\\|\||`|\$(?![56])", sample["text"])]
+    raw = [
+        (sample["live"], sample["text"][-60:])
+        for sample in grown["samples"]
+        if re.search(r"\*|\\|\||`|\$(?![56])", sample["text"])
+    ]
     assert raw == []
 
 

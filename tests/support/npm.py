@@ -28,8 +28,11 @@ def modules(folder: str) -> Path:
             if npm is None:
                 raise AssertionError("No npm. Install it (Debian: nodejs, npm), or put it on the PATH.")
             shutil.copy(wanted, there / "package.json")
-            command = [npm, "install", "--no-audit", "--no-fund", "--ignore-scripts", "--loglevel=error", "--prefix", str(there)]
-            subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
+            options = ["--no-audit", "--no-fund", "--ignore-scripts", "--loglevel=error", "--fetch-retries=5"]
+            command = [npm, "install", *options, "--prefix", str(there)]
+            for last in (False, False, True):  # a registry may fail once
+                if subprocess.run(command, check=last, stdout=subprocess.DEVNULL, timeout=600).returncode == 0:
+                    break
             shutil.copy(wanted, done)
     return there / "node_modules"
 

@@ -44,7 +44,7 @@ class Shown {
     open.push(this);
   }
   async start() {
-    this.widget = (await import("./lk.js")).default();
+    this.widget = (await import(process.env.LK_MODULE ?? "./lk.js")).default();
     this.widget.initialize({ model: this.model });
     this.area = document.createElement("div");
     this.area.className = "jp-OutputArea";

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from npm import modules
 
-from lk_notebook.view import STATIC
+from lk_notebook.view import STATIC, static
 
 pytestmark = [pytest.mark.xdist_group("npm"), pytest.mark.timeout(600)]
 
@@ -57,11 +57,20 @@ def test_a_wrong_type_is_found(bench):
     assert "'stat' does not exist" in told
 
 
-def test_the_rules_of_the_view(bench):
-    """All of lk.test.mjs hold."""
-    status, told = said(bench, "node", "--test", "lk.test.mjs")
+def test_the_rules_of_the_view(bench, monkeypatch):
+    """All of lk.test.mjs hold of the module as it travels, without its remarks."""
+    (bench / "travels.js").write_text(static("lk.js"), "utf-8")
+    monkeypatch.setenv("LK_MODULE", "./travels.js")
+    status, told = said(bench, "node", "--test", "--test-reporter=spec", "lk.test.mjs")
     assert status == 0, told
     assert int(re.search(r"pass (\d+)", told)[1]) > 10
+
+
+@pytest.mark.parametrize("name", [name for name in MODULES if name != "lk"])
+def test_a_panel_is_whole_without_its_remarks(bench, name):
+    """What travels of a panel is a module still."""
+    (bench / f"{name}-travels.mjs").write_text(static(*dict.fromkeys(("lk.js", "panel.js", f"{name}.js"))), "utf-8")
+    assert said(bench, "node", "--check", f"{name}-travels.mjs") == (0, "")
 
 
 @pytest.mark.parametrize("name", sorted(path.name for path in STATIC.glob("*.*s") if path.suffix in MOST))

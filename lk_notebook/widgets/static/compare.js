@@ -1,8 +1,8 @@
-// A panel of several models side by side. It goes on where panel.js ends, as one module with lk.js.
+// A panel whose controls the kernel renders: several models side by side, a recorded lesson. It goes on where panel.js ends, as one module with lk.js.
 
 KINDS.compare = (model, el, bar) => {
   const send = (/** @type {object} */ content) => model.send(content);
-  const root = element("div", { className: "lk-chat lk-many lk-view", role: "group", "aria-label": "Compare panel", "data-view": model.get("number") });
+  const root = element("div", { className: "lk-chat lk-many lk-view", role: "group", "aria-label": model.get("label"), "data-view": model.get("number") });
   const lists = modelLists(root, send);
   const write = controls(root, send);
   const follow = following(root);
