@@ -12,11 +12,18 @@ from player import Answer, Player, plain, stream
 pytestmark = [pytest.mark.xdist_group("lab"), pytest.mark.timeout(300)]
 
 WIDE = """() => [...document.querySelectorAll('.jp-OutputArea-output')]
-  .filter(o => o.scrollWidth > o.clientWidth + 1).length"""
-LINE = "x = " + " + ".join(["value"] * 60)
-TABLE = "\n".join(["| " + " | ".join(["column"] * 30) + " |", "|---" * 30 + "|", "| " + " | ".join(["1"] * 30) + " |"])
-WORD = "aVeryLongWordWithoutAnyBlank" * 8
-LONG = f"Code and a table, both wider than the page:\n\n```python\n{LINE}\n```\n\n{TABLE}\n\nAnd {WORD}."
+  .filter(output => output.scrollWidth > output.clientWidth + 1).length"""
+LONG = f"""A line of code and a table, both wider than the page:
+
+```python
+x = {" + ".join(["value"] * 60)}
+```
+
+|{"column |" * 30}
+|{"---|" * 30}
+|{"1 |" * 30}
+
+And {"aVeryLongWordWithoutAnyBlank" * 8}."""
 GROUNDS = """cell => { const light = [];
   for (const e of cell.querySelectorAll('.jp-OutputArea-output, .jp-OutputArea-output *')) {
     const [r, g, b, a] = getComputedStyle(e).backgroundColor.match(/[\\d.]+/g).map(Number);

@@ -54,7 +54,6 @@ CELLS = {
     "sent": f'%%lkchat -n extra_headers={{"X-Api-Key": "{PLANTED}"}} temperature=0.5\nsent',
     "several": "from lk_notebook import LLM\nfor n in (1, 2):\n    display(LLM()(f'several {n}'))",
     "value": "LLM()('refuse')",
-    "after": "%%lkchat -n\nafter",
 }
 AT = list(CELLS)
 SAMPLE = """cell => {
@@ -70,40 +69,46 @@ SAMPLE = """cell => {
   look() }"""
 KEEP = """cell => new MutationObserver(() => {
     const live = cell.querySelector('.lk-view [data-c="0"]');
-    if (live) window.__live = live.innerHTML })
-  .observe(cell, {subtree: true, childList: true, characterData: true, attributes: true})"""
+    if (live) window.__live = live.innerHTML }).observe(
+      cell, {subtree: true, childList: true, characterData: true, attributes: true})"""
 GATES: dict[str, threading.Event] = defaultdict(threading.Event)
 
 
-def answer(request) -> Answer:  # noqa: PLR0911 - a row each
+def gated(name: str) -> Answer:
+    """Two blocks, and then a third, each when its gate is opened."""
+    first, rest = "First block to select.\n\nSecond", " block.\n\nThird."
+    return Answer([chunk({"content": first}), GATES[name], chunk({"content": rest}), GATES[f"{name} end"], *end()])
+
+
+def thought() -> Answer:
+    """Thoughts, a text, the end, each when its gate is opened."""
+    first, rest = chunk({"reasoning": "Let me "}), chunk({"reasoning": "see."})
+    said = chunk({"content": "Thought."})
+    return Answer([first, GATES["fold"], 0.2, rest, GATES["fold text"], said, GATES["fold end"], *end()])
+
+
+def numbered() -> Answer:
+    """Another text each time."""
+    asked.append("")
+    return stream(f"Answer number {len(asked)}.")
+
+
+def answer(request) -> Answer:
     """What the model says to each prompt of this file; a gate is opened by its test."""
-    prompt, turns = request.prompt, len(request.body["messages"])
-    if prompt == "formula":
-        return stream("$a$")
-    if prompt == "grow":
-        return stream(TEXT, pace=0.03)
-    if prompt in ("select", "after"):
-        words = [
-            chunk({"content": "First block to select.\n\nSecond"}),
-            GATES[prompt],
-            chunk({"content": " block.\n\nThird."}),
-        ]
-        return Answer([*words, GATES[prompt + " end"], *end()])
-    if prompt == "fold":
-        thought = [chunk({"reasoning": "Let me "}), GATES["fold"], 0.2, chunk({"reasoning": "see."})]
-        return Answer([*thought, GATES["fold text"], chunk({"content": "Thought."}), GATES["fold end"], *end()])
-    if prompt == "call":
-        return stream(tool_calls=[CALL]) if turns == 1 else stream("There are 4.")
-    if prompt == "retry":
-        asked.append(prompt)
-        return stream(f"Answer number {len(asked)}.")
-    if prompt == "continue":
-        return stream("word " * 500, pace=0.05)
-    if turns > 1:  # gone on with
+    prompt, again = request.prompt, len(request.body["messages"]) > 1
+    answers = {
+        "formula": lambda: stream("$a$"),
+        "grow": lambda: stream(TEXT, pace=0.03),
+        "select": lambda: gated("select"),
+        "fold": thought,
+        "call": lambda: stream("There are 4.") if again else stream(tool_calls=[CALL]),
+        "retry": numbered,
+        "continue": lambda: stream("word " * 500, pace=0.05),
+        "refuse": lambda: plain(401, {"error": {"message": f"bad key {SECRET}"}}),
+    }
+    if again and prompt != "call":  # gone on with
         return stream("And the rest of it.")
-    if prompt == "refuse":
-        return plain(401, {"error": {"message": f"bad key {SECRET}"}})
-    return stream(f"You said **{prompt}**.")
+    return answers.get(prompt, lambda: stream(f"You said **{prompt}**."))()
 
 
 asked: list[str] = []
@@ -180,13 +185,13 @@ def test_the_reply_is_seen_to_grow(grown):
 
 
 def test_the_sealed_reply_is_the_live_one(grown):
-    """What stays in the file shows, element for element, what the view showed at its end, formulas too."""
+    """What stays in the file shows, element for element, what the view showed at its end; formulas are set alike."""
     assert "<mjx-container" in grown["live"]
     assert grown["sealed"] == grown["live"]
 
 
 def test_nothing_jumps(grown):
-    """The output never shrinks by a line, and no finished block moves, neither while it grows nor when it is sealed."""
+    """The output never shrinks by a line, and no finished block moves, while it grows and when it is sealed."""
     samples = grown["samples"]
     assert {sample["live"] for sample in samples} == {True, False}
     shrunk = [a["height"] - b["height"] for a, b in itertools.pairwise(samples)]
