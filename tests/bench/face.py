@@ -150,9 +150,7 @@ def opening(lab: Lab, browser, rounds: int, *, smoke: bool) -> None:
             page.context.close()
             lab.end_kernels()
     ours, theirs = middle(took["replies"]), middle(took["static"])
-    print(
-        f"{count} replies: the page opens in {ours:.2f} s, with static HTML in {theirs:.2f} s, ratio {ours / theirs:.2f}"
-    )
+    print(f"{count} replies: the page opens in {ours:.2f} s, static HTML in {theirs:.2f} s, ratio {ours / theirs:.2f}")
 
 
 def answer(request) -> Answer:
