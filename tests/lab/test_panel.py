@@ -15,7 +15,7 @@ from lab import Lab
 from npm import package
 from player import Answer, Player, chunk, plain, stream
 
-pytestmark = [pytest.mark.xdist_group("lab"), pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.xdist_group("panels"), pytest.mark.timeout(300)]
 
 ROOT = Path(__file__).resolve().parents[2]
 PANEL = "from lk_notebook import ChatPanel\npanel = ChatPanel('openai/gpt-5-mini')\npanel"
