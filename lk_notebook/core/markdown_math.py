@@ -36,7 +36,8 @@ def formula(tex: str, *, display: bool) -> str:
     ends_early = "$$" in tex if display else _BARE_DOLLAR.search(tex) is not None
     if ends_early or len(tex) > _LONGEST or _FORBIDDEN.search(tex):
         return f"<code>{plain(mark + tex + mark)}</code>"
-    return f'<span class="lk-math">{mark}{html.escape(tex, quote=False)}{mark}</span>'
+    wide = ' style="display:block;overflow:auto hidden"' if display else ""  # scrolls within itself
+    return f'<span class="lk-math"{wide}>{mark}{html.escape(tex, quote=False)}{mark}</span>'
 
 
 def find_dollars(src: str, start: int, end: int) -> tuple[str, int] | None:

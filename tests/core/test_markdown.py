@@ -238,7 +238,8 @@ def test_money_is_no_formula(text):
 )
 def test_a_formula_is_kept_for_mathjax(text, tex):
     """Each spelling of a formula becomes the one that JupyterLab sets, untouched by Markdown."""
-    assert render(text) == f'<p><span class="lk-math">{tex}</span></p>'
+    wide = ' style="display:block;overflow:auto hidden"' if tex.startswith("$$") else ""
+    assert render(text) == f'<p><span class="lk-math"{wide}>{tex}</span></p>'
 
 
 @pytest.mark.parametrize("text", ["\\[1\\]", "\\[a\\](b)", "\\(\\)", "$$ $$", "`$x$`", "    $x$", "$x"])

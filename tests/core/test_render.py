@@ -89,7 +89,7 @@ def tails(text):
     for character in text:
         renderer.feed(character)
         view = "".join(op["i"] + op["h"] for op in renderer.flush() if op["o"] == "tail")
-        bare = re.sub(r'<(code|pre)\b.*?</\1>|<span class="lk-math">.*?</span>', "", view, flags=re.DOTALL)
+        bare = re.sub(r'<(code|pre)\b.*?</\1>|<span class="lk-math"[^>]*>.*?</span>', "", view, flags=re.DOTALL)
         yield html.unescape(re.sub(r"<[^>]*>", "", bare))
 
 

@@ -23,6 +23,8 @@ x = {" + ".join(["value"] * 60)}
 |{"---|" * 30}
 |{"1 |" * 30}
 
+$${" + ".join(["f(x)"] * 60)}$$
+
 And {"aVeryLongWordWithoutAnyBlank" * 8}."""
 GROUNDS = """cell => { const light = [];
   for (const e of cell.querySelectorAll('.jp-OutputArea-output, .jp-OutputArea-output *')) {

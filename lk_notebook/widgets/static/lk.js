@@ -252,7 +252,8 @@ function buttons(model, send) {
         .map((act) => button(LABELS[act], does[act] ?? ((b) => ((b.disabled = true), send({ t: act, c }))), `lk-do-${act}`));
       if (!made.length) return;
       const bar = element("span", { className: "lk-bar" }, made);
-      (foot.querySelector(".lk-footer") ?? foot).prepend(bar);
+      const line = foot.querySelector(".lk-footer");
+      line ? line.prepend(bar) : foot.append(bar);
       if (gone) close(bar);
       for (const old of bars) if (!old.isConnected) bars.delete(old);
       bars.add(bar);
