@@ -92,7 +92,8 @@ class Panel:
         self.composer.fill(text)
         self.composer.press("Enter")
         if wait:
-            self.root.locator(".lk-turn", has_text=text).last.get_by_role("button", name="Copy", exact=True).wait_for()
+            turn = self.root.locator(".lk-turn", has_text=text).last
+            turn.locator(".lk-do-copy").wait_for(state="attached")  # a turn out of sight is not drawn
 
     def button(self, name: str):
         """A button of the panel."""
@@ -209,6 +210,7 @@ def test_up_in_an_empty_composer_edits_the_last_question(panel):
     one = panel()
     one.ask("first")
     one.ask("second")
+    assert one.button("Retry").count() == 1  # the last answer's alone
 
     one.composer.press("ArrowUp")
     one.page.keyboard.press("Control+a")
