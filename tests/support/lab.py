@@ -42,6 +42,8 @@ class Lab:
     `app` is `jupyterlab` or `notebook`: Notebook 7 is made of the same parts.
     """
 
+    path = "lab/tree"  # before the name of a notebook
+
     def __init__(self, environment: Mapping[str, str] | None = None, *, app: str = "jupyterlab") -> None:
         self.home, self.work = Path(tempfile.mkdtemp(prefix="lk")), Path(tempfile.mkdtemp(prefix="lk"))
         self.token = os.urandom(16).hex()
@@ -61,7 +63,8 @@ class Lab:
             "ServerApp.terminals_enabled": False,
             "IdentityProvider.token": self.token,
         }
-        self.path = "lab/tree" if app == "jupyterlab" else "notebooks"
+        if app == "notebook":
+            self.path = "notebooks"
         command = [sys.executable, "-m", app, *[f"--{name}={value}" for name, value in options.items()]]
         own = {f"JUPYTERLAB_{name}_DIR": str(self.home / name.lower()) for name in ("SETTINGS", "WORKSPACES")}
         env = clean_environment(self.home, own | dict(environment or {}))
