@@ -309,6 +309,7 @@ def test_a_second_question_waits_for_the_first(panel):
     """It comes back to the composer, and nothing is asked."""
     panel.send(t="send", text="wait all")
     panel.wait_for("go", "Stop all")
+    assert panel.seat.wait(lambda: len(panel.asked) == 3)
     panel.send(t="send", text="my long question")
     draft = panel.wait("draft")
     panel.send(t="stop", c=-1)
