@@ -391,7 +391,8 @@ def test_no_name_is_told_before_the_vote(seat):
     shown = re.sub("says (mini|nano)", "", repr([each for each in heard if each["t"] not in ("reset", "frame")]))
 
     assert not [name for name in NAMES if name in shown]
-    assert [made.place(f"head{i}") for i in range(2)] == ["<strong>A</strong>", "<strong>B</strong>"]
+    heads = ["<strong>A</strong>", "<strong>B</strong>"]
+    assert seat.wait(lambda: [made.place(f"head{i}") for i in range(2)] == heads), made.place("head0")
     assert made.place("vote").count("<button") == 4
 
 

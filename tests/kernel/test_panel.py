@@ -220,6 +220,7 @@ def test_stop_keeps_what_had_arrived(panel):
     """It stands in the history, and the connection is closed."""
     panel.send(t="send", text="wait")
     panel.wait("foot", lambda foot: foot["state"] == "live")
+    assert panel.seat.wait(lambda: panel.value("panel._talk.running.text") == "half of it")
     panel.send(t="stop")
     panel.wait("foot", lambda foot: foot["state"] == "stopped")
 
