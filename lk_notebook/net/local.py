@@ -90,7 +90,8 @@ class Child:
     """One server process, from its start on; `ready` gives its address, or how it failed."""
 
     def __init__(self, weights: Weights) -> None:
-        self.weights, self.token = weights, Secret(secrets.token_urlsafe(32))
+        # "~" begins no word: the end of an answer that may become a known secret is held back
+        self.weights, self.token = weights, Secret("~" + secrets.token_urlsafe(32))
         self.ready: concurrent.futures.Future[str] = concurrent.futures.Future()
         self._folder = _folder()
         with (self._folder / "log").open("wb") as log:
