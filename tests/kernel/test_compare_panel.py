@@ -457,8 +457,9 @@ def test_what_was_said_is_in_the_output(panel):
     panel.send(t="moved")
     panel.send(t="send", text="wait all")
     assert panel.seat.wait(lambda: "wait all" in panel.cell.outputs[-1]["data"]["text/plain"])
+    assert panel.seat.wait(lambda: panel.value("[each.text for each in panel.replies]") == str(["half of it"] * 3))
     panel.send(t="stop", c=-1)
-    panel.wait_for("go", "Send")
+    assert panel.seat.wait(lambda: panel.cell.outputs[-1]["data"]["text/plain"].count("Stopped") == 3)
     shown = panel.cell.outputs[-1]["data"]
 
     assert "application/vnd.jupyter.widget-view+json" in before
