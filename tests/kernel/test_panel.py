@@ -338,6 +338,7 @@ def test_what_was_said_replaces_the_widget_once_the_view_has_moved_out(panel):
     """The output holds HTML and text beside the widget at first; then these alone, rewritten with each turn."""
     before = panel.cell.outputs[-1]["data"]
     panel.send(t="moved")
+    assert panel.seat.wait(lambda: set(panel.cell.outputs[-1]["data"]) == {"text/html", "text/plain"})
     panel.ask("one")
     assert panel.seat.wait(lambda: "one!" in panel.cell.outputs[-1]["data"]["text/plain"])
 
