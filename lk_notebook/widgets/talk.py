@@ -239,12 +239,12 @@ class Talk:
             if entries[same:]:
                 self.tell([{"t": "drop", "c": entries[same].c}])
             new = [self._entry(turn) for turn in turns[same:]]
+            growing = [entry for entry in new if not entry.over]  # one may end while it is told
             self.entries = [*entries[:same], *new]
             self.tell([*(message for entry in new for message in entry.anew()), self._busy])
-            for entry in new:
-                if not entry.over:
-                    work = self._context.copy().run
-                    threading.Thread(target=work, args=(self._follow, entry), daemon=True).start()
+            for entry in growing:
+                work = self._context.copy().run
+                threading.Thread(target=work, args=(self._follow, entry), daemon=True).start()
         self.changed()
 
     def _entry(self, turn: Turn) -> Entry:
