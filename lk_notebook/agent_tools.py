@@ -12,9 +12,10 @@ from livekit.agents import Agent, RunContext, ToolError, function_tool, llm
 from livekit.agents.llm.utils import is_context_type
 
 from lk_notebook import tools
-from lk_notebook.arriving import ENDED, Ran
+from lk_notebook.arriving import ENDED
 from lk_notebook.core.tools import Tool, read_tools
 from lk_notebook.core.values import ToolCall
+from lk_notebook.steps import Ran
 from lk_notebook.tools import Offer
 from lk_notebook.turn import Turn
 

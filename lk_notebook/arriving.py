@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field, fields
+from dataclasses import fields
 from typing import TYPE_CHECKING, Any, Literal
 
 from lk_notebook.core import catalogue
@@ -24,6 +24,7 @@ from lk_notebook.core.values import (
     released,
 )
 from lk_notebook.errors import LkError
+from lk_notebook.steps import Ran, Step, spoken, wire
 
 if TYPE_CHECKING:
     from lk_notebook.core.replaying import Replayed
@@ -34,26 +35,6 @@ State = Literal["waiting", "streaming", "done", "stopped", "failed"]
 #: Tiers that published prices are for; another may cost more or less.
 STANDARD_TIERS = (None, "auto", "default", "standard", "on_demand")
 ENDED = frozenset({"done", "stopped", "failed"})
-
-
-@dataclass(slots=True)
-class Ran:
-    """One tool call and what came of it; `result` is what went back to the model."""
-
-    call: ToolCall
-    state: Literal["running", "done", "failed", "refused", "stopped"] = "running"
-    result: str = ""
-    trace: str | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Step:
-    """A round of tool calls, and how many characters of text and reasoning stood before it."""
-
-    text: int
-    reasoning: int
-    ran: list[Ran] = field(default_factory=list)
-    told: str = ""  # what else happened here: another agent took over
 
 
 class Arriving:
@@ -119,6 +100,11 @@ class Arriving:
     def reasoning(self) -> str:
         """The reasoning so far, where the model tells it."""
         return str(self._texts["reasoning"])
+
+    @property
+    def thought_size(self) -> int:
+        """How many characters of reasoning have arrived."""
+        return self._texts["reasoning"].size
 
     @property
     def refusal(self) -> str:
@@ -225,7 +211,7 @@ class Arriving:
         last = self.piece(self.steps[-1].text if self.steps else 0)
         if not last and not (self._said and self.state == "done"):
             return list(self._said) if self._said else []
-        return [*self._said, _spoken(last, self._answer)]
+        return [*self._said, spoken(last, self._answer)]
 
     def go_on_from(self, cut: Arriving) -> None:
         """Begins with what another answer had when it was cut."""
@@ -285,9 +271,9 @@ class Arriving:
     def on_calls(self) -> tuple[list[Ran], Message]:
         """The model wants tools: the round begins. Gives the calls, and the message that asked for them."""
         self._release()
-        step = Step(self.size, self._texts["reasoning"].size, [Ran(call) for call in self._answer.tool_calls])
+        step = Step(self.size, self.thought_size, [Ran(call) for call in self._answer.tool_calls])
         before = self.steps[-1].text if self.steps else 0
-        asked = _spoken(self.piece(before), self._answer) | {"tool_calls": [_wire(ran.call) for ran in step.ran]}
+        asked = spoken(self.piece(before), self._answer) | {"tool_calls": [wire(ran.call) for ran in step.ran]}
         self.steps.append(step)
         self._before.append(self._answer)
         self._answer = Answer()
@@ -357,18 +343,3 @@ class Arriving:
             if held:
                 self._texts[kind].add(redact(held))
                 self._held[kind] = ""
-
-
-def _spoken(text: str, answer: Answer) -> Message:
-    """An answer as a message of the history, with the vendor's extra_content, which some want back."""
-    message: Message = {"role": "assistant", "content": text}
-    if answer.extra_content:
-        message["extra_content"] = answer.extra_content
-    return message
-
-
-def _wire(call: ToolCall) -> dict[str, Any]:
-    """A tool call in OpenAI's form; one without arguments sends `{}`, for "" is no JSON."""
-    function = {"name": call.name, "arguments": call.arguments or "{}"}
-    wire: dict[str, Any] = {"id": call.id or call.name, "type": "function", "function": function}
-    return wire | ({"extra_content": call.extra_content} if call.extra_content else {})

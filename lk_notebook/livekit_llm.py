@@ -19,9 +19,10 @@ from livekit.agents.types import DEFAULT_API_CONNECT_OPTIONS, NOT_GIVEN, NotGive
 from livekit.agents.utils import is_given, shortuuid
 
 from lk_notebook import errors
+from lk_notebook.carried import Carried
 from lk_notebook.core.values import Message
 from lk_notebook.errors import LkError
-from lk_notebook.llm import LLM, Carried
+from lk_notebook.llm import LLM
 from lk_notebook.tools import Offer
 
 if TYPE_CHECKING:

@@ -15,14 +15,13 @@ from IPython.display import display
 
 from lk_notebook.core import footer
 from lk_notebook.errors import LkError
-from lk_notebook.net.loop import TICK
-from lk_notebook.page import Message, plain_text
+from lk_notebook.following import TIMES, follow
+from lk_notebook.page import Message, answer
 from lk_notebook.reply import ENDED, Reply
 from lk_notebook.sight import Sight
 
-#: Without a view: the next update waits so many times what the last one took, at least so long, and for what a
-#: browser can draw. A view waits shorter.
-TIMES, AT_LEAST, BYTES_PER_SECOND = 10.0, 0.05, 30_000
+#: Without a view the next update waits at least so long, and for what a browser can draw; a view is told less.
+AT_LEAST, BYTES_PER_SECOND = 0.05, 30_000
 VIEW_AT_LEAST = 1 / 12
 #: Seconds within which a front end that has never shown a view must show one.
 PATIENCE = 1.0
@@ -155,7 +154,7 @@ class Output:
         elif what in ("retry", "continue") and 0 <= c < len(there) and (before := there[c]) is not None:
             self._apart(lambda: self._again(c, before, what))
         elif what in ("sent", "copy") and 0 <= c < len(there) and (reply := there[c]) is not None:
-            self._view.tell([{"t": "heard", "at": what, "c": c, **_said(what, reply)}])
+            self._view.tell([answer(what, c, reply)])
 
     def _apart(self, work: Any) -> None:
         """In a thread of its own, in the context of the cell."""
@@ -175,29 +174,8 @@ class Output:
         self._sight = self._sight.again(c, reply)
         self._show_view()
         self._let_redraw()
-        self._follow()
-
-    def _follow(self) -> None:
-        """Draws until all has ended; the cell has ended long ago."""
-        woken, due = threading.Event(), 0.0
-        with contextlib.ExitStack() as stack:
-            for reply in self._sight.replies:
-                stack.enter_context(reply.woken(woken))
-            while any(reply.state not in ENDED for reply in self._sight.replies):
-                woken.wait(TICK)
-                woken.clear()
-                if time.monotonic() >= due:
-                    due = self.draw()
+        follow(self._sight.replies, self.draw, VIEW_AT_LEAST)  # the cell has ended long ago
         self.seal()
-
-
-def _said(what: str, reply: Reply) -> Message:
-    """What a button wants to know of a reply."""
-    if what == "copy":
-        return {"md": plain_text(reply)}
-    from lk_notebook.sent import what_was_sent  # noqa: PLC0415 - only who looks
-
-    return {"all": what_was_sent(reply)}
 
 
 def front_end_may_show() -> bool:

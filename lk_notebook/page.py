@@ -6,13 +6,14 @@ import json
 import time
 from typing import TYPE_CHECKING, Any, Literal
 
-from lk_notebook.arriving import ENDED, Ran
+from lk_notebook.arriving import ENDED
 from lk_notebook.core import demo, footer, local
 from lk_notebook.core.figures import seconds
 from lk_notebook.core.highlight import colours
 from lk_notebook.core.parts import Fixed, Flowing, Part, Shown
 from lk_notebook.core.text import clean, escape
 from lk_notebook.core.values import redact
+from lk_notebook.steps import Ran
 
 if TYPE_CHECKING:
     from lk_notebook.core.render import Op
@@ -52,7 +53,7 @@ class Page:
         """Whether anything has changed since the last look."""
         reply = self._reply
         calls = tuple(ran.state for step in reply.steps for ran in step.ran)
-        now = (reply.size, len(reply.reasoning), reply.state, calls, len(reply.notes), countdown(reply))
+        now = (reply.size, reply.thought_size, reply.state, calls, len(reply.notes), countdown(reply))
         changed, self._seen = now != self._seen, now
         return changed
 
@@ -200,6 +201,15 @@ class Page:
 def plain_text(reply: Reply) -> str:
     """What the model said, as it wrote it."""
     return redact(clean(reply.text or reply.refusal))
+
+
+def answer(what: str, c: int, reply: Reply) -> Message:
+    """What a button wants to know of a reply: its text (`copy`), or the request behind it (`sent`)."""
+    if what == "copy":
+        return {"t": "heard", "at": what, "c": c, "md": plain_text(reply)}
+    from lk_notebook.sent import what_was_sent  # noqa: PLC0415 - only who looks
+
+    return {"t": "heard", "at": what, "c": c, "all": what_was_sent(reply)}
 
 
 def _framed(c: int, content: str, foot: str) -> str:

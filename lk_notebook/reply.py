@@ -95,6 +95,11 @@ class Reply(Arriving):
             self._tick(self._over, min(TICK, left))
         return self
 
+    def refresh(self) -> None:
+        """Draws anew what stands of it on the page: something was learnt about it since."""
+        if self.redraw is not None:
+            self.redraw()
+
     def stop(self) -> None:
         """Ends it now: the connection is closed, what had arrived stays."""
         if (work := self._work) is not None:

@@ -6,11 +6,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from lk_notebook.carried import Carried
 from lk_notebook.core import catalogue
 from lk_notebook.core.chats import MAIN, Chat, Key, Turn
 from lk_notebook.core.values import Message, Setup
 from lk_notebook.errors import ConfigurationError, LkError
-from lk_notebook.llm import LLM, Carried
+from lk_notebook.llm import LLM
 from lk_notebook.net import accounts
 from lk_notebook.net.deck import DECK
 from lk_notebook.reply import Reply
@@ -65,14 +66,7 @@ class Session:
             base = self.defaults
         else:
             base = Setup(cell.model)
-        stays = cell.account in (None, base.account)  # a provider belongs to its account
-        return Setup(
-            base.model,
-            cell.provider or (base.provider if stays else None),
-            cell.account or base.account,
-            {**base.extra_kwargs, **cell.extra_kwargs},
-            base.system if cell.system is None else cell.system,
-        )
+        return cell.over(base)
 
     def ask(self, cell: Setup, prompt: str, place: Place, carried: Carried | None = None) -> tuple[Reply, list[Reply]]:
         """Asks with the cell's words in its chat; gives the reply, and the later ones that it makes stale.
@@ -131,8 +125,7 @@ class Session:
         """Asks once more in the same place, as running the cell again does."""
         reply, stale = self.ask(cell, prompt, place, carried)
         for later in stale:
-            if later.redraw is not None:
-                later.redraw()
+            later.refresh()
         return reply
 
     def _aside(self, setup: Setup, prompt: str, carried: Carried) -> Reply | LkError:

@@ -97,12 +97,6 @@ def draw_again(reply: Reply) -> None:
         draw(reply)
 
 
-def refresh(reply: Reply) -> None:
-    """Draws anew what stands on the page already: something was learnt about the reply since."""
-    if reply.redraw is not None:
-        reply.redraw()
-
-
 def _print(reply: Reply, turn: Callable[[], None], *, error_follows: bool) -> None:
     """The text as it comes, without what could steer a terminal; the footer below."""
     start = 0

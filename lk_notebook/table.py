@@ -13,6 +13,7 @@ from decimal import Decimal
 from typing import Any, Protocol
 
 from lk_notebook.bill import Bill, estimate
+from lk_notebook.carried import with_images
 from lk_notebook.core.ledger import plain
 from lk_notebook.core.pace import AUTO_FIRST, AUTO_MOST, Pace
 from lk_notebook.core.values import Call
@@ -171,8 +172,6 @@ class Run:
         table, i = self._table, self._place[task.partition("#")[0]]
         messages = table.messages(i)
         if table.images is not None:
-            from lk_notebook.llm import with_images  # noqa: PLC0415 - llm brings this module
-
             messages, notes = with_images(messages, table.images(i), table.base.model)
             for note in notes:
                 self._report.note(note)

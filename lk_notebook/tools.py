@@ -10,10 +10,10 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from lk_notebook.arriving import Ran
 from lk_notebook.core.values import Message, redact
 from lk_notebook.desk import Interrupted, Job, breakable, desk
 from lk_notebook.errors import SchemaError
+from lk_notebook.steps import Ran
 
 if TYPE_CHECKING:
     from lk_notebook.core.tools import Tool

@@ -6,11 +6,12 @@ from collections.abc import Callable
 from dataclasses import fields
 from typing import Any
 
-from lk_notebook.arriving import ENDED, Ran, State, Step
+from lk_notebook.arriving import ENDED, State
 from lk_notebook.core.routing import Route
 from lk_notebook.core.values import Call, ToolCall, Usage, redact
 from lk_notebook.errors import LkError
 from lk_notebook.reply import Reply
+from lk_notebook.steps import Ran, Step
 
 
 class Turn(Reply):
@@ -135,4 +136,4 @@ class Turn(Reply):
 
     def _step(self, told: str = "") -> Step:
         self._release()
-        return Step(self.size, len(self.reasoning), [], redact(told))
+        return Step(self.size, self.thought_size, [], redact(told))

@@ -194,6 +194,22 @@ class Setup:
     extra_kwargs: Mapping[str, Any] = field(default_factory=dict)
     system: str | None = None
 
+    def over(self, base: Setup) -> Setup:
+        """These words over those of a base, whose model stays; a provider belongs to its account.
+
+        Example:
+            >>> Setup(provider="azure").over(Setup("openai/gpt-4o", system="Be brief.")).system
+            'Be brief.'
+        """
+        stays = self.account in (None, base.account)
+        return Setup(
+            base.model,
+            self.provider or (base.provider if stays else None),
+            self.account or base.account,
+            {**base.extra_kwargs, **self.extra_kwargs},
+            base.system if self.system is None else self.system,
+        )
+
 
 def model_and_provider(word: str) -> tuple[str, str | None]:
     """MODEL@PROVIDER taken apart at the last @; None where no provider is named.

@@ -142,13 +142,7 @@ class AgentMagics(Magics):
         """The agent's model and parameters, with those of the cell; another model starts clean."""
         if cell.model is not None:
             return replace(self._session.settle(cell), system=None)
-        stays = cell.account in (None, was.account)  # a provider belongs to its account
-        return Setup(
-            was.model,
-            cell.provider or (was.provider if stays else None),
-            cell.account or was.account,
-            {**was.extra_kwargs, **cell.extra_kwargs},
-        )
+        return replace(cell.over(was), system=None)
 
     def _show(self, turn: Reply, output: str | None) -> Reply:
         from lk_notebook import show  # noqa: PLC0415 - the view is imported when first used

@@ -42,5 +42,4 @@ class Cells:
         """A run that went well and asked less often than before leaves no turn of the earlier run behind."""
         if result.success:
             for later in self._session.cell_ended(self._cell, self._asked):
-                if later.redraw is not None:
-                    later.redraw()
+                later.refresh()

@@ -108,7 +108,7 @@ class ChatMagics(Magics):
         if output:
             self._keep(reply, output)
         for later in stale:
-            show.refresh(later)
+            later.refresh()
         show.draw(reply, how, error_follows=True)  # type: ignore[arg-type]
         if reply.error is not None:
             raise reply.error.with_traceback(None)

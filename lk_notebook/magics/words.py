@@ -7,10 +7,10 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+from lk_notebook.carried import Carried
 from lk_notebook.core import catalogue, parameters, prompts
 from lk_notebook.core.values import Setup, model_and_provider
 from lk_notebook.errors import ConfigurationError
-from lk_notebook.llm import Carried
 from lk_notebook.magics import line as grammar
 from lk_notebook.magics.line import Line, Option
 

@@ -226,9 +226,7 @@ class ChatPanel(View):
         """A button of a turn asks for its text, or for the request behind it."""
         what, at = message["t"], talk.at(message.get("c", 0))
         if at < len(talk.entries):
-            entry = talk.entries[at]
-            answer = {"all": entry.sent} if what == "sent" else {"md": entry.text}
-            self.tell([{"t": "heard", "at": what, "c": entry.c, **answer}])
+            self.tell([talk.entries[at].answer(what)])
 
     def _on_spell(self, talk: Talk, message: Message) -> None:
         """The panel as something to paste, with its last question; nothing where that cannot be."""

@@ -9,11 +9,12 @@ from typing import Any
 
 import traitlets
 
+from lk_notebook.carried import Carried
 from lk_notebook.core import parameters
 from lk_notebook.core.values import Message, Setup, model_and_provider, redact
 from lk_notebook.desk import desk
 from lk_notebook.errors import ConfigurationError, LkError
-from lk_notebook.llm import LLM, Carried
+from lk_notebook.llm import LLM
 from lk_notebook.reply import Reply
 from lk_notebook.session import current
 from lk_notebook.view import View, static

@@ -8,17 +8,17 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
 
+from lk_notebook.carried import Carried
 from lk_notebook.columns import columns
 from lk_notebook.core import comparison
-from lk_notebook.core.values import Message
 from lk_notebook.errors import ConfigurationError, LkError, PromptError
-from lk_notebook.llm import Carried
-from lk_notebook.page import plain_text
+from lk_notebook.following import follow
+from lk_notebook.page import answer
 from lk_notebook.reply import ENDED, Reply
 from lk_notebook.session import Session
 from lk_notebook.widgets import markup
 from lk_notebook.widgets.chosen import Chosen
-from lk_notebook.widgets.panel import Places, follow
+from lk_notebook.widgets.panel import Places
 from lk_notebook.widgets.rounds import Round
 from lk_notebook.widgets.talk import not_run
 
@@ -152,11 +152,8 @@ class Comparing:
 
     def said(self, what: str, c: int) -> None:
         """A button of a column asks for its text, or for the request behind it."""
-        from lk_notebook.sent import what_was_sent  # noqa: PLC0415 - only who looks
-
         if self.last is not None and (reply := self.last.reply(c)) is not None:
-            answer: Message = {"all": what_was_sent(reply)} if what == "sent" else {"md": plain_text(reply)}
-            self.places.tell([{"t": "heard", "at": what, "c": c, **answer}])
+            self.places.tell([answer(what, c, reply)])
 
     # What the view is told -----------------------------------------------------------------------------------------
 

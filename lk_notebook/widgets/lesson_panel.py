@@ -12,18 +12,20 @@ from typing import Any
 
 import traitlets
 
+from lk_notebook.carried import Carried
 from lk_notebook.core import lesson
 from lk_notebook.core.tape import Take
 from lk_notebook.core.text import clean, plain
 from lk_notebook.core.values import Message, redact
 from lk_notebook.desk import desk
-from lk_notebook.llm import LLM, Carried
+from lk_notebook.following import follow
+from lk_notebook.llm import LLM
 from lk_notebook.net.deck import DECK, load
-from lk_notebook.page import Page, plain_text
+from lk_notebook.page import Page, answer, plain_text
 from lk_notebook.reply import ENDED, Reply
 from lk_notebook.view import View, static
 from lk_notebook.widgets import markup, transcript
-from lk_notebook.widgets.panel import Places, follow
+from lk_notebook.widgets.panel import Places
 
 _numbers = itertools.count(1)
 
@@ -283,12 +285,8 @@ class LessonPanel(View):
 
     def _said(self, what: str) -> None:
         """A button asks for the text of the answer, or for the request behind it."""
-        from lk_notebook.sent import what_was_sent  # noqa: PLC0415 - only who looks
-
         if self._played:
-            reply = self._played[-1].reply
-            answer: Message = {"all": what_was_sent(reply)} if what == "sent" else {"md": plain_text(reply)}
-            self.tell([{"t": "heard", "at": what, "c": 0, **answer}])
+            self.tell([answer(what, 0, self._played[-1].reply)])
 
 
 def _by_model(takes: Sequence[Take]) -> list[Take]:

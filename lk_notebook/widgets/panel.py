@@ -1,18 +1,10 @@
-"""What all panels share: a module and a style sheet, the places that the kernel renders, how replies are followed."""
+"""What all panels share: the places that the kernel renders."""
 
 from __future__ import annotations
 
-import contextlib
-import threading
-import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 
 from lk_notebook.core.values import Message, redact
-from lk_notebook.net.loop import TICK
-from lk_notebook.reply import ENDED, Reply
-
-#: A view is told again after so many times what the last telling took, within these bounds, in seconds.
-TIMES, AT_LEAST, AT_MOST = 10.0, 1 / 30, 1.0
 
 
 class Places:
@@ -33,21 +25,3 @@ class Places:
         new = {at: html for at, html in struck.items() if anew or self._told.get(at) != html}
         self._told.update(new)
         self.tell([{"t": "html", "at": at, "h": html} for at, html in new.items()])
-
-
-def follow(replies: Sequence[Reply], tell: Callable[[], None]) -> None:
-    """Tells what is new as long as any of the replies grows, and once more when all have ended."""
-    woken, ended, due = threading.Event(), False, 0.0
-    with contextlib.ExitStack() as stack:
-        for reply in replies:
-            stack.enter_context(reply.woken(woken))
-        while not ended:
-            woken.wait(TICK)
-            woken.clear()
-            ended = all(reply.state in ENDED for reply in replies)
-            begun = time.monotonic()
-            if begun < due and not ended:
-                continue
-            tell()
-            now = time.monotonic()
-            due = now + min(AT_MOST, max(AT_LEAST, TIMES * (now - begun)))

@@ -9,16 +9,17 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
+from lk_notebook.carried import Carried
 from lk_notebook.core import chats
 from lk_notebook.core.chats import Chat, Told, Turn
 from lk_notebook.core.render import render
 from lk_notebook.core.text import clean
 from lk_notebook.core.values import Message, redact
-from lk_notebook.llm import LLM, Carried
-from lk_notebook.page import Page, plain_text
+from lk_notebook.following import follow
+from lk_notebook.llm import LLM
+from lk_notebook.page import Page, answer
 from lk_notebook.reply import ENDED, Reply
 from lk_notebook.session import Session
-from lk_notebook.widgets.panel import follow
 
 #: A key that no turn has: whoever asks with it sees all turns.
 _NEXT = ("", 0)
@@ -80,19 +81,11 @@ class Entry:
         said = self.turn.said
         return redact(clean(said.model)) if isinstance(said, Reply) else "Assistant"
 
-    @property
-    def text(self) -> str:
-        """What the model said, as it wrote it."""
-        said = self.turn.said
-        return plain_text(said) if isinstance(said, Reply) else self.seen.bundle()["text/plain"]
-
-    @property
-    def sent(self) -> list[tuple[str, str]]:
-        """The request behind it, in several spellings."""
-        from lk_notebook.sent import what_was_sent  # noqa: PLC0415 - only who looks
-
-        said = self.turn.said
-        return what_was_sent(said) if isinstance(said, Reply) else []
+    def answer(self, what: str) -> Message:
+        """What a button wants to know of it; of an answer that was given, not asked for, there is only the text."""
+        if isinstance(self.turn.said, Reply):
+            return answer(what, self.c, self.turn.said)
+        return {"t": "heard", "at": what, "c": self.c, "all": [], "md": self.seen.bundle()["text/plain"]}
 
     @property
     def over(self) -> bool:

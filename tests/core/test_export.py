@@ -168,7 +168,7 @@ def test_an_effort_that_nobody_wrote_is_not_sent(model):
         (Account("azure", "azure", "https://a.example/openai/v1"), 'api_key=os.environ["AZURE_OPENAI_AD_TOKEN"]',
          "apiKey: process.env.AZURE_OPENAI_AD_TOKEN"),
         (URL, 'api_key="unused"', 'apiKey: "unused"'),
-        (Account("lab", "url", "https://x.example/v1", Secret("made-up-key-0123")),
+        (Account("lab", "url", "https://x.example/v1", Secret("~made-up-key-0123")),
          'api_key=os.environ["LLM_API_KEY"]', "apiKey: process.env.LLM_API_KEY"),
     ],
 )  # fmt: skip

@@ -13,7 +13,7 @@ from lk_notebook import errors
 from lk_notebook.core.health import FIRST_REST, LAST, LONGEST_REST, QUOTA_REST, STALE, Board
 from lk_notebook.core.values import Account, Secret
 
-A, B, C = (Account(name, name, f"https://{name}.example/v1", Secret(f"{name}-key-0123")) for name in "abc")
+A, B, C = (Account(name, name, f"https://{name}.example/v1", Secret(f"~{name}-key-0123")) for name in "abc")
 ALL = [A, B, C]
 BUSY = errors.ServerError("busy (503).", status=503, retryable=True)
 SLOW_DOWN = errors.RateLimitError("too fast (429).", status=429, retryable=True, retry_after=30)
@@ -191,7 +191,7 @@ def test_a_refused_key_is_left_alone_until_it_changes():
 
     assert names(board, 1e9, accounts=[B, C])[0] == "c"
     assert "key was refused" in passed(board, 1e9)["b"]
-    assert names(board, 1, accounts=[replace(B, key=Secret("another-key-0123")), C]) == "bc"
+    assert names(board, 1, accounts=[replace(B, key=Secret("~another-key-0123")), C]) == "bc"
 
 
 def test_someone_is_always_asked():

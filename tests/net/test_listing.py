@@ -85,8 +85,8 @@ def test_what_was_given_goes_before_the_environment(monkeypatch):
     """Until it is forgotten; the environment itself does not change."""
     given = Given()
     monkeypatch.setenv("GROQ_API_KEY", "from-outside")
-    given.keep("GROQ_API_KEY", Secret("from-the-prompt"))
-    assert given.getenv("GROQ_API_KEY") == "from-the-prompt"
+    given.keep("GROQ_API_KEY", Secret("~from-the-prompt"))
+    assert given.getenv("GROQ_API_KEY") == "~from-the-prompt"
 
     assert given.forget(["GROQ_API_KEY", "OPENAI_API_KEY"]) == ["GROQ_API_KEY"]
     assert given.getenv("GROQ_API_KEY") == "from-outside"

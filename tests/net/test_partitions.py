@@ -238,12 +238,12 @@ def test_a_worker_finds_a_key_in_its_own_environment(play, client, monkeypatch):
     model = LLM("groq/acme-1", account="groq")
     found = model.map(dd.from_pandas(frame(4), npartitions=2), "Of {{ text }}", client=client)
     client.run(forget)
-    client.run(set_key, "own-key-0123456789")
+    client.run(set_key, "~own-key-0123456789")
     try:
         assert list(client.compute(found).result()) == list(due(frame(4)))
     finally:
         client.run(os.environ.pop, "GROQ_API_KEY")
-    assert {request.headers["authorization"] for request in player.requests} == {"Bearer own-key-0123456789"}
+    assert {request.headers["authorization"] for request in player.requests} == {"Bearer ~own-key-0123456789"}
 
 
 def test_without_a_key_nothing_is_handed(play):

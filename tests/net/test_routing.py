@@ -60,9 +60,9 @@ class Scene:
 
     def new_key(self, name):
         """Another key stands in the environment."""
-        self._setenv(KEY[name], f"{name}-{uuid.uuid4()}")
+        self._setenv(KEY[name], f"~{name}-{uuid.uuid4()}")
         if name == "livekit":
-            self._setenv("LIVEKIT_API_SECRET", f"secret-{uuid.uuid4()}")
+            self._setenv("LIVEKIT_API_SECRET", f"~secret-{uuid.uuid4()}")
 
     def ask(self, model=OSS, **words):
         """Asks once; gives the reply, ended."""
