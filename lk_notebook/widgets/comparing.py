@@ -53,6 +53,7 @@ class Comparing:
         self.lock = threading.RLock()
         self.carried = replace(self.carried, confirm=self._cannot_ask)
         self._context = contextvars.copy_context()
+        self._followed = False  # whether the view still waits for the end, which it is told of after all answers
 
     @property
     def last(self) -> Round | None:
@@ -87,6 +88,7 @@ class Comparing:
                 raise next(error for _, error in asked if isinstance(error, LkError))
             self.vote("")
             shown = columns(cells, asked, self.session.aliases)
+            self._followed = True
             self.rounds.append(Round(prompt, cells, shown, blind=blind, number=chosen.number))
             self.listener.rebuild()
         self._started(replies)
@@ -118,6 +120,7 @@ class Comparing:
                 reply = AGAIN[what](before)
             if reply is None:
                 return
+            self._followed = True
             last.take(c, reply)
             self.places.tell([{"t": "html", "at": f"col{c}", "h": last.column(c)}, *last.changes()])
             self.draw()
@@ -160,7 +163,7 @@ class Comparing:
     def draw(self) -> None:
         """Tells what has changed around the columns."""
         with self.lock:
-            last, running = self.last, self.running
+            last, running = self.last, self._followed
             stop = markup.button("Stop all", "stop", "lk-go", name="go", data_c=-1)
             self.places.put({
                 "go": stop if running else markup.button("Send", "send", "lk-go", name="go"),
@@ -200,6 +203,7 @@ class Comparing:
         with self.lock:
             if not shown.over or shown is not self.last:
                 return
+            self._followed = False
             if shown.blind and len(shown.candidates) < comparison.LEAST:
                 shown.verdict = "No vote: fewer than two answers came."
                 self.vote("")
