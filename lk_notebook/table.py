@@ -206,6 +206,7 @@ class Run:
     def _wait(self, mapper: Mapper, keys: list[str], workers: int, *, show: bool) -> None:
         if not keys:
             return
+        self._bill.check_budget()  # the rows of the estimate may have used it up
         before = len(mapper.done) + len(mapper.errors)
         work = submit(mapper.run(keys, min(workers, len(keys))))
         with Bar(len(keys), show=show) as bar:

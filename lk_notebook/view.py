@@ -25,7 +25,7 @@ _seen = False
 
 
 #: Comments, indents, empty lines.
-_REMARKS = re.compile(r"/\*.*?\*/|^[ \t]*//[^\n]*|^\s+", re.DOTALL | re.MULTILINE)
+_REMARKS = re.compile(r"/\*.*?\*/ ?|^[ \t]*//[^\n]*|^\s+", re.DOTALL | re.MULTILINE)
 
 
 def static(*names: str) -> str:

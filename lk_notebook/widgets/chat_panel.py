@@ -2,30 +2,29 @@
 
 from __future__ import annotations
 
-import contextvars
-import copy
+import functools
 import itertools
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, ClassVar
+from typing import Any
 
 import traitlets
 
-from lk_notebook.core import parameters
 from lk_notebook.core.request import check_messages
 from lk_notebook.core.values import Message, Setup
-from lk_notebook.desk import desk
-from lk_notebook.errors import ConfigurationError, LkError
+from lk_notebook.errors import ConfigurationError
 from lk_notebook.llm import LLM
 from lk_notebook.reply import Reply
 from lk_notebook.session import current
-from lk_notebook.view import View, static
-from lk_notebook.widgets import choices, form, told, transcript
-from lk_notebook.widgets.talk import Talk
+from lk_notebook.widgets import choices, markup, told, transcript
+from lk_notebook.widgets.panel import Act, Asking
+from lk_notebook.widgets.talk import LOG, Talk
 
+EXAMPLES = ("Why is the sky blue?", "Explain overfitting in three sentences.")
+_SPELLINGS = ("magic", "Python", "Agents code")
 _numbers = itertools.count(1)
 
 
-class ChatPanel(View):
+class ChatPanel(Asking):
     """A chat panel: pick a model, type, and the reply streams; each panel is a chat of its own.
 
     Example:
@@ -55,16 +54,11 @@ class ChatPanel(View):
         PromptError: `messages` is set to what is no list of messages.
     """
 
-    _esm = static("lk.js", "panel.js", "chat.js")
-    _css = static("lk.css", "chat.css")
-
     model = traitlets.Unicode(None, allow_none=True)
     provider = traitlets.Unicode(None, allow_none=True)
-    extra_kwargs: traitlets.Dict[str, Any] = traitlets.Dict()
-    system = traitlets.Unicode(None, allow_none=True)
     messages: traitlets.List[Message] = traitlets.List()
 
-    _talk: Talk | None = None
+    _chat: Talk | None = None
 
     def __init__(  # noqa: PLR0917 - the words of LLM, in the order of the documentation
         self,
@@ -78,28 +72,18 @@ class ChatPanel(View):
         **traits: Any,
     ) -> None:
         given = LLM(model, provider=provider, account=account, extra_kwargs=extra_kwargs, system=system).setup
-        self._llm, words = told.joined(given, llm)
-        self._tools = tuple(tools)
-        self._context = contextvars.copy_context()
-        desk.at_home()
-        super().__init__(self._heard_of, kind="chat", number=f"panel{next(_numbers)}", **traits)
-        self._outputs = transcript.Outputs(self.mime, self._kept)
+        llm, words = told.joined(given, llm)
+        super().__init__("Chat panel", f"panel{next(_numbers)}", llm, tools, **traits)
         self.model, self.provider, self.system = words.model, words.provider, words.system
         self.extra_kwargs, self.messages = dict(words.extra_kwargs), []
-        self._talk = Talk(current(), self.tell, self._changed)
-        self.tell(self._head())
-        self._outputs.watch_boxes(self)
+        self._chat = Talk(current(), self._places, self._changed)
+        self._open()
 
     def close(self) -> None:
         """Ends a reply that is under way, and the view; the transcript stays."""
-        if self._talk is not None:
-            self._talk.stop()
+        if self._chat is not None:
+            self._chat.stop()
         super().close()
-
-    @property
-    def account(self) -> str | None:
-        """The account that is asked, where one was named."""
-        return self._llm.setup.account
 
     # What the traits hold ------------------------------------------------------------------------------------------
 
@@ -108,14 +92,9 @@ class ChatPanel(View):
         word = (proposal.value or "").strip()
         return told.full_model(self._llm, word) if word else None
 
-    @traitlets.validate("provider", "system")
-    def _or_none(self, proposal: Any) -> str | None:
+    @traitlets.validate("provider")
+    def _named(self, proposal: Any) -> str | None:
         return proposal.value if (proposal.value or "").strip() else None
-
-    @traitlets.validate("extra_kwargs")
-    def _sendable(self, proposal: Any) -> dict[str, Any]:
-        parameters.check(proposal.value)
-        return copy.deepcopy(dict(proposal.value))
 
     @traitlets.validate("messages")
     def _well_formed(self, proposal: Any) -> list[Message]:
@@ -133,50 +112,38 @@ class ChatPanel(View):
 
     @traitlets.observe("model", "provider", "extra_kwargs", "system")
     def _other_words(self, _change: Any) -> None:
-        if self._talk is not None:
-            self.tell([told.setup(self._llm, self._words, tools=bool(self._tools))])
+        if self._chat is not None:
+            self._draw()
 
     @traitlets.observe("messages")
     def _other_messages(self, change: Any) -> None:
         """Set from outside: a new chat with this history."""
-        if self._talk is None or change.new == self._talk.history():
+        if self._chat is None or change.new == self._chat.history():
             return
         named = [message.get("content") for message in change.new if message["role"] == "system"]
-        self._talk.load(change.new)
+        self._chat.load(change.new)
         if named and isinstance(named[-1], str):
             self.system = named[-1]
-        self.messages = self._talk.history()
+        self.messages = self._chat.history()
 
     def _changed(self) -> None:
         """The chat has."""
-        if self._talk is not None:
-            self.messages = self._talk.history()
+        if self._chat is not None:
+            self.messages = self._chat.history()
             self._outputs.write()
 
     @property
     def _words(self) -> Setup:
         return Setup(self.model, self.provider, self.account, self.extra_kwargs, self.system)
 
-    # What the view is told, and asks for ---------------------------------------------------------------------------
+    @property
+    def _ids(self) -> list[str]:
+        return [told.model_of(self._llm, self._words)]
 
-    def _head(self) -> list[Message]:
-        model = told.model_of(self._llm, self._words)
-        setup = told.setup(self._llm, self._words, tools=bool(self._tools))
-        return [{"t": "panel", "examples": told.EXAMPLES}, told.models(model), setup]
-
-    def _heard_of(self, message: Message) -> None:
-        """What the view asks for is done in the context of the cell that made the panel: its output goes there."""
-        act = self._acts.get(message.get("t", ""))
-        if act is not None and self._talk is not None:
-            self._context.copy().run(self._do, act, message)
-
-    def _do(self, act: Callable[[Any, Talk, Message], None], message: Message) -> None:
-        assert self._talk is not None  # noqa: S101 - heard only after it is there
-        try:
-            act(self, self._talk, message)
-        except LkError as error:
-            draft = {"t": "draft", "text": message.get("text", "") if "name" not in message else ""}
-            self.tell([told.failure(error, message.get("name", "")), draft])
+    @property
+    def _talk(self) -> Talk:
+        assert self._chat is not None  # noqa: S101 - made with the panel
+        return self._chat
 
     def ask(self, asked: str | Message, at: int | None = None) -> Reply:
         """Asks, as Send does; the view shows how the reply grows.
@@ -194,7 +161,6 @@ class ChatPanel(View):
             LkError: as `LLM` does, before anything is sent; nothing has changed then.
         """
         talk, words = self._talk, self._words
-        assert talk is not None  # noqa: S101 - as above
         if talk.running is not None:
             raise ConfigurationError("A reply is still coming.", "Stop it, or wait for its end.")
         fit, left_out = told.fitting(self._llm, words, tools=bool(self._tools))
@@ -205,64 +171,70 @@ class ChatPanel(View):
             reply.on_note(f"{name} was left out: {reply.model} does not take it.")
         return reply
 
+    # What the view is told -----------------------------------------------------------------------------------------
+
+    def _draw(self, *, anew: bool = False) -> None:
+        (model,) = self._ids
+        providers = choices.providers(model, told.accounts_there(), self.provider)
+        self._places.put({
+            "top": markup.pickers(self.number, model, providers, self.provider),
+            "empty": markup.empty("Ask a question", told.prospect(self._llm, self._words), EXAMPLES),
+        }, anew=anew)  # fmt: skip
+        super()._draw(anew=anew)
+
+    def rebuild(self) -> None:
+        """Tells all of it: to a view without content, or when something else is asked."""
+        copies = "".join(
+            markup.button(f"Copy as {what}", f"as {what}", "lk-flat", data_copy=True) for what in _SPELLINGS
+        )
+        low = markup.button("New chat", "new", "lk-flat") + copies
+        self._talk.rebuild(markup.frame("Ask a question", low, LOG, markup.model_list(self.number)))
+        self._list()
+        self._draw()
+
     def _kept(self) -> dict[str, str]:
-        assert self._talk is not None  # noqa: S101 - as above
         turns = self._talk.read(lambda entries: [(each.asked, each.model, each.bundle()) for each in entries])
         return transcript.bundle(self.number, turns)
 
-    # What the view asks for, by the name of its message --------------------------------------------------------------
+    # What it asks for ----------------------------------------------------------------------------------------------
 
-    def _on_send(self, talk: Talk, message: Message) -> None:
+    @property
+    def _acts(self) -> dict[str, Act]:
+        talk = self._talk
+        return {
+            **super()._acts,
+            "send": self._on_send,
+            "edit": lambda c, *_: talk.edit(c),
+            "cancel": lambda c, *_: talk.leave(c),
+            "retry": self._on_retry,
+            "continue": lambda *_: talk.go_on(),
+            "stop": lambda *_: talk.stop(),
+            "new": lambda *_: talk.begin(),
+            "copy": lambda c, *_: talk.said("copy", c),
+            "sent": lambda c, *_: talk.said("sent", c),
+            "model": lambda _c, _name, text: self.set_trait("model", text),
+            "provider": lambda _c, _name, text: self.set_trait("provider", text),
+            **{f"as {what}": functools.partial(self._on_spell, f"as {what}") for what in _SPELLINGS},
+        }
+
+    def _on_send(self, c: int, _name: str, text: str) -> None:
         """A question, or, with the number of a turn, one in its place."""
-        if (text := str(message.get("text", ""))).strip():
+        talk = self._talk
+        if text.strip():
             talk.follow_up()  # a cell may have asked in this chat
-            self.ask(text, talk.at(message["c"]) if "c" in message else None)
+            self.ask(talk.edited(c, text), talk.at(c))
 
-    def _on_retry(self, talk: Talk, message: Message) -> None:
-        if (at := talk.at(message.get("c", 0))) < len(talk.entries):
+    def _on_retry(self, c: int, *_: str) -> None:
+        talk = self._talk
+        if (at := talk.at(c)) < len(talk.entries):
             self.ask(talk.entries[at].turn.asked, at)
 
-    def _on_say(self, talk: Talk, message: Message) -> None:
-        """A button of a turn asks for its text, or for the request behind it."""
-        what, at = message["t"], talk.at(message.get("c", 0))
-        if at < len(talk.entries):
-            self.tell([talk.entries[at].answer(what)])
-
-    def _on_spell(self, talk: Talk, message: Message) -> None:
+    def _on_spell(self, what: str, *_: Any) -> None:
         """The panel as something to paste, with its last question; nothing where that cannot be."""
-        text = ""
-        asked = talk.entries[-1].asked if talk.entries else told.EXAMPLES[0]
+        entries, text = self._talk.entries, ""
         try:
-            text = told.spelled(message["t"], self._llm, self._words, asked, self._tools)
+            text = told.spelled(
+                what, self._llm, self._words, entries[-1].asked if entries else EXAMPLES[0], self._tools
+            )
         finally:
-            self.tell([{"t": "heard", "at": message["t"], "c": 0, "md": text}])
-
-    def _on_fill(self, _talk: Talk, message: Message) -> None:
-        self.extra_kwargs = form.change(self.extra_kwargs, str(message["name"]), str(message["text"]))
-
-    def _on_name(self, _talk: Talk, message: Message) -> None:
-        if message["name"] in ("model", "provider", "system"):
-            setattr(self, message["name"], str(message["text"]))
-
-    _acts: ClassVar[dict[str, Callable[[Any, Talk, Message], None]]] = {
-        "send": _on_send,
-        "retry": _on_retry,
-        "continue": lambda _, talk, _message: talk.go_on(),
-        "stop": lambda _, talk, _message: talk.stop(),
-        "new": lambda _, talk, _message: talk.begin(),
-        "sent": _on_say,
-        "copy": _on_say,
-        "as magic": _on_spell,
-        "as Python": _on_spell,
-        "as Agents code": _on_spell,
-        "field": _on_fill,
-        "word": _on_name,
-        "models": lambda self, _talk, _message: self.tell([told.models(told.model_of(self._llm, self._words))]),
-        "moved": lambda self, _talk, _message: self._outputs.moved_out(),
-        "lost": lambda self, talk, _message: talk.rebuild(self._head()),
-    }
-
-    # Where it stands -----------------------------------------------------------------------------------------------
-
-    def _ipython_display_(self) -> None:
-        self._outputs.show()
+            self.tell([{"t": "heard", "at": what, "c": 0, "md": text}])

@@ -25,6 +25,11 @@ class Choice:
     aside: str = ""  # "no account", "deprecated", "coming soon"
 
     @property
+    def words(self) -> str:
+        """All of it in one line."""
+        return " · ".join(part for part in (self.value, self.price, self.aside) if part)
+
+    @property
     def reached(self) -> bool:
         """Whether an account of the user's reaches it."""
         return self.aside != NO_ACCOUNT

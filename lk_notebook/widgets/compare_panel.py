@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextvars
 import itertools
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
@@ -10,23 +9,20 @@ from typing import Any
 import traitlets
 
 from lk_notebook.carried import Carried
-from lk_notebook.core import parameters
-from lk_notebook.core.values import Message, Setup, model_and_provider, redact
-from lk_notebook.desk import desk
-from lk_notebook.errors import ConfigurationError, LkError
+from lk_notebook.core.values import Setup, model_and_provider
+from lk_notebook.errors import ConfigurationError
 from lk_notebook.llm import LLM
 from lk_notebook.reply import Reply
 from lk_notebook.session import current
-from lk_notebook.view import View, static
-from lk_notebook.widgets import choices, form, markup, told, transcript
+from lk_notebook.widgets import choices, markup, told, transcript
 from lk_notebook.widgets.chosen import LEAST, MOST, Chosen
 from lk_notebook.widgets.comparing import Comparing
-from lk_notebook.widgets.panel import Places
+from lk_notebook.widgets.panel import Act, Asking
 
 _numbers = itertools.count(1)
 
 
-class ComparePanel(View):
+class ComparePanel(Asking):
     """A panel that asks several models the same; their answers stream side by side.
 
     Example:
@@ -55,13 +51,7 @@ class ComparePanel(View):
         ConfigurationError: a word cannot be used as it stands; a trait that is set to it stays as it was.
     """
 
-    _esm = static("lk.js", "panel.js", "compare.js")
-    _css = static("lk.css", "chat.css", "compare.css")
-
-    label = traitlets.Unicode("Compare panel").tag(sync=True)
     models = traitlets.List(traitlets.Unicode())
-    extra_kwargs = traitlets.Dict()
-    system = traitlets.Unicode(None, allow_none=True)
     blind = traitlets.Bool(default_value=False)
     replies: traitlets.List[Any] = traitlets.List(read_only=True)
     running = traitlets.Bool(default_value=False, read_only=True)
@@ -82,32 +72,17 @@ class ComparePanel(View):
         words = LLM(account=account, extra_kwargs=extra_kwargs, system=system).setup
         if isinstance(models, str):
             raise ConfigurationError("models is a list of models.", f'Write ComparePanel(["{models}", "…"]).')
-        self._llm = LLM(account=account)
-        self._tools = tuple(tools)
-        self._context = contextvars.copy_context()
-        self._slip: dict[str, tuple[str, list[str]]] = {}  # by field: what was typed, and what is wrong with it
-        self._alert = ""
-        desk.at_home()
-        super().__init__(self._heard_of, kind="compare", number=f"compare-{next(_numbers)}", **traits)
-        self._outputs = transcript.Outputs(self.mime, self._kept)
+        super().__init__("Compare panel", f"compare-{next(_numbers)}", LLM(account=account), tools, **traits)
         self.extra_kwargs, self.system, self.blind = dict(words.extra_kwargs), words.system, blind
         self.models = list(models) or self._default_models()
-        self._places = Places(self.tell)
-        carried = Carried(tools=self._tools, cell=self.number)
-        self._comparing = Comparing(current(), self._places, self, carried)
-        self.rebuild()
-        self._outputs.watch_boxes(self)
+        self._comparing = Comparing(current(), self._places, self, Carried(tools=self._tools, cell=self.number))
+        self._open()
 
     def close(self) -> None:
         """Ends the replies that are under way, and the view; the transcript stays."""
         if self._comparing is not None:
             self._comparing.stop()
         super().close()
-
-    @property
-    def account(self) -> str | None:
-        """The account that is asked, where one was named."""
-        return self._llm.setup.account
 
     @property
     def table(self) -> Any:
@@ -148,15 +123,6 @@ class ComparePanel(View):
             )
         return [self._full(word) for word in words]
 
-    @traitlets.validate("system")
-    def _or_none(self, proposal: Any) -> str | None:
-        return proposal.value if (proposal.value or "").strip() else None
-
-    @traitlets.validate("extra_kwargs")
-    def _sendable(self, proposal: Any) -> dict[str, Any]:
-        parameters.check(proposal.value)
-        return dict(proposal.value)
-
     @traitlets.observe("models", "extra_kwargs", "system", "blind")
     def _other_words(self, _change: Any) -> None:
         if self._comparing is not None:
@@ -179,12 +145,16 @@ class ComparePanel(View):
 
     def _another(self, ids: Sequence[str]) -> str:
         """A model that is reached and not among these; the first of these where there is none."""
-        there = [each["value"] for each in told.models(*ids)["all"] if not each["aside"] and each["value"] not in ids]
+        there = [each.value for each in told.models(ids) if not each.aside and each.value not in ids]
         return there[0] if there else ids[0]
 
     @property
     def _chosen(self) -> Chosen:
         return Chosen(self.number, self._llm, self.models, self.extra_kwargs, self.system, bool(self._tools))
+
+    @property
+    def _ids(self) -> list[str]:
+        return self._chosen.ids
 
     @property
     def _asking(self) -> Comparing:
@@ -194,22 +164,17 @@ class ComparePanel(View):
     # What the view is told -----------------------------------------------------------------------------------------
 
     def _draw(self, *, anew: bool = False) -> None:
-        """Tells what has changed of what is set, or all of it."""
-        chosen = self._chosen
         add = markup.button("Add a column", "add", "lk-flat") if len(self.models) < MOST else ""
         self._places.put({
-            "top": chosen.top(),
-            "summary": chosen.summary(),
-            "fields": chosen.fields(self._slip),
-            "dead": chosen.dead(),
+            "top": self._chosen.top(),
             "low": markup.check("Blind", "blind", on=self.blind) + add,
-            "alert": self._alert,
         }, anew=anew)  # fmt: skip
+        super()._draw(anew=anew)
 
     def rebuild(self) -> None:
         """Tells all of it: to a view without content, or when something else is asked."""
         self._places.begin(self._chosen.frame())
-        self._places.put({"models": self._chosen.lines()})
+        self._list()
         self._draw()
         self._asking.rebuild(self._chosen.empty())
 
@@ -222,39 +187,13 @@ class ComparePanel(View):
     def _kept(self) -> dict[str, str]:
         return transcript.bundle(self.number, self._asking.kept(), "compare")
 
-    def _ipython_display_(self) -> None:
-        self._outputs.show()
-
     # What it asks for ----------------------------------------------------------------------------------------------
 
-    def _heard_of(self, message: Message) -> None:
-        """What the view asks for is done in the context of the cell that made the panel: its output goes there."""
-        if self._comparing is not None and (act := self._acts.get(message.get("t", ""))) is not None:
-            self._context.copy().run(self._do, act, message)
-
-    def _do(self, act: Callable[[int, str, str], object], message: Message) -> None:
-        c, name, text = int(message.get("c", 0)), str(message.get("name", "")), str(message.get("text", ""))
-        try:
-            act(c, name, text)
-        except LkError as error:
-            lines = redact(str(error)).splitlines()
-            if message["t"] == "field":
-                self._slip[name] = (text, lines)
-            else:
-                self._alert = markup.lines(lines)
-            self._draw(anew=True)  # what was chosen in the view does not hold
-            if message["t"] == "send":
-                self.tell([{"t": "draft", "h": text}])
-        else:
-            if self._alert and message["t"] not in ("models", "moved", "lost", "copy", "sent"):
-                self._alert = ""
-                self._draw()
-
     @property
-    def _acts(self) -> dict[str, Callable[[int, str, str], object]]:
-        """What the view sends -> what is done, with its column, name and text."""
+    def _acts(self) -> dict[str, Act]:
         asking = self._asking
         return {
+            **super()._acts,
             "send": lambda _c, _name, text: self.ask(text),
             "again": lambda *_: self.ask(asking.last.prompt) if asking.last else None,
             "stop": lambda c, *_: asking.stop(c),
@@ -266,12 +205,8 @@ class ComparePanel(View):
             "model": self._to_model,
             "provider": self._to_provider,
             "remove": lambda c, *_: self._put(c, []),
-            "add": lambda *_: self._put(len(self.models), [self._another(self._chosen.ids)]),
-            "field": self._to_field,
+            "add": lambda *_: self._put(len(self.models), [self._another(self._ids)]),
             "blind": lambda _c, _name, text: self.set_trait("blind", text == "True"),
-            "models": lambda *_: self._places.put({"models": self._chosen.lines()}),
-            "moved": lambda *_: self._outputs.moved_out(),
-            "lost": lambda *_: self.rebuild(),
         }
 
     def _put(self, c: int, words: list[str]) -> None:
@@ -287,11 +222,3 @@ class ComparePanel(View):
     def _to_provider(self, c: int, _name: str, provider: str) -> None:
         model, _ = model_and_provider(self.models[c])
         self._put(c, [f"{model}@{provider}" if provider else model])
-
-    def _to_field(self, _c: int, name: str, text: str) -> None:
-        if name == "system":
-            self.system = text
-        else:
-            self.extra_kwargs = form.change(self.extra_kwargs, name, text)
-        self._slip.pop(name, None)
-        self._draw()

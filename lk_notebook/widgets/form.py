@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from dataclasses import asdict, dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 from lk_notebook.core import catalogue, parameters, taken
@@ -39,15 +39,21 @@ class Field:
     note: str = ""
 
 
-def fields(model_id: str, extra_kwargs: Mapping[str, Any], *, tools: bool) -> list[dict[str, Any]]:
-    """The fields for a model, with what is set; what it does not take has none.
+def fields(models: Sequence[str], extra_kwargs: Mapping[str, Any], *, tools: bool) -> list[Field]:
+    """The fields that any of the models takes, with what is set; what none of them takes has none.
 
     Example:
-        >>> [field["name"] for field in fields("openai/gpt-5", {}, tools=False)]
+        >>> [field.name for field in fields(["openai/gpt-5"], {}, tools=False)]
         ['reasoning_effort', 'verbosity', 'max_completion_tokens', 'seed', 'others']
     """
     given = {name: _text(value) for name, value in extra_kwargs.items()}
-    return [asdict(field) for field in _fields(model_id, extra_kwargs, given, tools=tools)]
+    found: dict[str, Field] = {}
+    for model_id in models:
+        for field in _fields(model_id, extra_kwargs, given, tools=tools):
+            same = found.get(field.name, field)
+            values = tuple(dict.fromkeys((*same.values, *field.values)))
+            found[field.name] = replace(same, values=values, note=same.note or field.note)
+    return [found[name] for name in (*FIELDS, OTHERS) if name in found]
 
 
 def _fields(model_id: str, extra: Mapping[str, Any], given: Mapping[str, str], *, tools: bool) -> Iterator[Field]:
@@ -69,13 +75,17 @@ def _fields(model_id: str, extra: Mapping[str, Any], given: Mapping[str, str], *
     yield Field(OTHERS, "lines", "\n".join(others), note=note)
 
 
-def dead(model_id: str, extra_kwargs: Mapping[str, Any], *, tools: bool) -> str:
+def dead(models: Sequence[str], extra_kwargs: Mapping[str, Any], *, tools: bool) -> list[str]:
     """What stands in the place of the fields that a model does not take.
 
     Example:
-        >>> dead("openai/gpt-5", {"temperature": 1}, tools=False)
-        'openai/gpt-5 takes no temperature, top_p. Not sent: temperature=1.'
+        >>> dead(["openai/gpt-5"], {"temperature": 1}, tools=False)
+        ['openai/gpt-5 takes no temperature, top_p. Not sent: temperature=1.']
     """
+    return list(filter(None, (_dead(model, extra_kwargs, tools=tools) for model in dict.fromkeys(models))))
+
+
+def _dead(model_id: str, extra_kwargs: Mapping[str, Any], *, tools: bool) -> str:
     open_ = taken.names([Setup(model_id, extra_kwargs=extra_kwargs)], {}, tools=tools)
     names = [name for name in FIELDS if name not in open_]
     unsent = ", ".join(f"{name}={_text(extra_kwargs[name])}" for name in names if name in extra_kwargs)
@@ -140,16 +150,16 @@ def _text(value: Any) -> str:
     return repr(value)
 
 
-def summary(model_id: str, extra_kwargs: Mapping[str, Any], system: str | None, *, tools: bool) -> str:
-    """What is set, on one line.
+def summary(models: Sequence[str], extra_kwargs: Mapping[str, Any], system: str | None, *, tools: bool) -> str:
+    """What is set, on one line: of the parameters those that any of the models takes.
 
     Example:
-        >>> summary("openai/gpt-5-mini", {"reasoning_effort": "low", "temperature": 1}, None, tools=False)
+        >>> summary(["openai/gpt-5-mini"], {"reasoning_effort": "low", "temperature": 1}, None, tools=False)
         'no system prompt · reasoning_effort=low'
     """
-    fit, _ = fitting(model_id, extra_kwargs, tools=tools)
-    told = [f"{name}={_text(value)}" for name, value in fit.items() if name not in HIDDEN]
-    hidden = [name for name in fit if name in HIDDEN]
+    fit = {name for model in models for name in fitting(model, extra_kwargs, tools=tools)[0]}
+    told = [f"{name}={_text(value)}" for name, value in extra_kwargs.items() if name in fit and name not in HIDDEN]
+    hidden = [name for name in extra_kwargs if name in HIDDEN]
     first = " ".join(system.split())[:60] if system and system.strip() else "no system prompt"
     return " · ".join([first, *told, *hidden])
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextvars
 import itertools
 import threading
 from collections.abc import Callable, Sequence
@@ -17,15 +16,13 @@ from lk_notebook.core import lesson
 from lk_notebook.core.tape import Take
 from lk_notebook.core.text import clean, plain
 from lk_notebook.core.values import Message, redact
-from lk_notebook.desk import desk
 from lk_notebook.following import follow
 from lk_notebook.llm import LLM
 from lk_notebook.net.deck import DECK, load
-from lk_notebook.page import Page, answer, plain_text
+from lk_notebook.page import Page, answer
 from lk_notebook.reply import ENDED, Reply
-from lk_notebook.view import View, static
 from lk_notebook.widgets import markup, transcript
-from lk_notebook.widgets.panel import Places
+from lk_notebook.widgets.panel import Act, Panel, status
 
 _numbers = itertools.count(1)
 
@@ -41,7 +38,7 @@ class _Played:
     again: Callable[[], Reply]
 
 
-class LessonPanel(View):
+class LessonPanel(Panel):
     """A panel for pupils: the prompts of a lesson, each answered from a tape at the speed it was recorded.
 
     Example:
@@ -64,13 +61,7 @@ class LessonPanel(View):
         PromptError: a prompt is empty.
     """
 
-    _esm = static("lk.js", "panel.js", "compare.js")
-    _css = static("lk.css", "chat.css", "compare.css")
-
-    label = traitlets.Unicode("Lesson").tag(sync=True)
     reply: traitlets.Any = traitlets.Any(None, read_only=True)
-
-    _places: Places | None = None
 
     def __init__(self, tape: str | Path, prompts: Sequence[str] = (), *, speed: float = 1.0, **traits: Any) -> None:
         self._replay = load(str(tape))
@@ -80,13 +71,8 @@ class LessonPanel(View):
         self._speed = speed
         self._played: list[_Played] = []
         self._lock = threading.RLock()
-        self._context = contextvars.copy_context()
-        desk.at_home()
-        super().__init__(self._heard_of, kind="compare", number=f"lesson-{next(_numbers)}", **traits)
-        self._outputs = transcript.Outputs(self.mime, self._kept)
-        self._places = Places(self.tell)
-        self._rebuild()
-        self._outputs.watch_boxes(self)
+        super().__init__("Lesson", f"lesson-{next(_numbers)}", **traits)
+        self._open()
 
     def ask(self, number: int, *values: str) -> Reply:
         """Plays the answer to a prompt, as its button does.
@@ -135,7 +121,7 @@ class LessonPanel(View):
 
     def _show(self, played: _Played, *, instead: bool = False) -> None:
         self._played[len(self._played) - instead :] = [played]
-        self._rebuild()
+        self.rebuild()
         self.set_trait("reply", played.reply)
         self._outputs.write()
         work = self._context.copy().run
@@ -160,10 +146,10 @@ class LessonPanel(View):
 
     # What the view is told -----------------------------------------------------------------------------------------
 
-    def _rebuild(self) -> None:
+    def rebuild(self) -> None:
         """Tells all of it: to a view without content, or when something else is asked."""
         with self._lock:
-            self._there.begin(self._frame())
+            self._places.begin(self._frame())
             self._draw()
             if self._played:
                 self._tell_of_reply(self._played[-1].seen.anew())
@@ -172,11 +158,10 @@ class LessonPanel(View):
         tasks = "".join(self._task(i) for i in range(len(self._tasks)))
         last = self._played[-1] if self._played else None
         live = last is not None and last.reply.state not in ENDED
-        status = "" if last is None else "Replying" if live else plain_text(last.reply)
-        self._there.put({
+        self._places.put({
             "tasks": tasks,
             "go": markup.button("Stop", "stop", data_c=-1) if live else "",
-            "status": plain(status),
+            "status": status(last.reply if last else None),
         })  # fmt: skip
 
     def _tell_of_reply(self, messages: list[Message]) -> None:
@@ -220,29 +205,16 @@ class LessonPanel(View):
         ask = markup.button("Ask", "play", name=f"ask{i}", data_c=i, aria_label=f"Ask: {task.filled(self._filled[i])}")
         return f'<div class="lk-task" role="group" aria-label="Prompt {i + 1}"><span>{inside}{which}</span>{ask}</div>'
 
-    @property
-    def _there(self) -> Places:
-        assert self._places is not None  # noqa: S101 - made with the panel
-        return self._places
-
     def _kept(self) -> dict[str, str]:
         rounds = [_round(played) for played in self._played]
         return transcript.bundle(self.number, rounds, "lesson")
 
-    def _ipython_display_(self) -> None:
-        self._outputs.show()
-
     # What it asks for ----------------------------------------------------------------------------------------------
 
-    def _heard_of(self, message: Message) -> None:
-        """What the view asks for is done in the context of the cell that made the panel."""
-        if self._places is not None and (act := self._acts.get(message.get("t", ""))) is not None:
-            self._context.copy().run(act, int(message.get("c", 0)), str(message.get("name", "")), message.get("text"))
-
     @property
-    def _acts(self) -> dict[str, Callable[[int, str, Any], object]]:
-        """What the view sends -> what is done, with the prompt's number, a blank and its value."""
+    def _acts(self) -> dict[str, Act]:
         return {
+            **super()._acts,
             "play": lambda i, *_: self._asked(i),
             "retry": lambda *_: self._retry(),
             "stop": lambda *_: self._stop(),
@@ -250,8 +222,6 @@ class LessonPanel(View):
             "model": self._pick,
             "copy": lambda *_: self._said("copy"),
             "sent": lambda *_: self._said("sent"),
-            "moved": lambda *_: self._outputs.moved_out(),
-            "lost": lambda *_: self._rebuild(),
         }
 
     def _asked(self, i: int) -> None:

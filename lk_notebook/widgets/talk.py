@@ -13,13 +13,22 @@ from lk_notebook.carried import Carried
 from lk_notebook.core import chats
 from lk_notebook.core.chats import Chat, Told, Turn
 from lk_notebook.core.render import render
-from lk_notebook.core.text import clean
+from lk_notebook.core.text import clean, plain
 from lk_notebook.core.values import Message, redact
 from lk_notebook.following import follow
 from lk_notebook.llm import LLM
 from lk_notebook.page import Page, answer
 from lk_notebook.reply import ENDED, Reply
 from lk_notebook.session import Session
+from lk_notebook.widgets import markup
+from lk_notebook.widgets.panel import Places, status
+
+#: Where the turns stand, and what stands before them.
+LOG = (
+    '<div class="lk-middle"><div class="lk-log" role="log" aria-live="off" aria-label="Conversation" tabindex="0"'
+    ' data-at="log" data-follow></div><button type="button" class="lk-button lk-latest" hidden>Latest ↓</button></div>'
+)
+_EMPTY = '<div data-at="empty"></div>'
 
 #: A key that no turn has: whoever asks with it sees all turns.
 _NEXT = ("", 0)
@@ -100,22 +109,34 @@ class Entry:
             self.kept = self.seen.bundle()
         return self.kept
 
-    def anew(self) -> list[dict[str, Any]]:
-        """What builds it in a view."""
-        head = {"t": "turn", "c": self.c, "asked": self.asked, "model": self.model}
-        return [head, *self.seen.anew(self.c)]
+    def frame(self) -> str:
+        """Its place in the view, without the answer."""
+        edit = markup.button("Edit", "edit", "lk-flat", name=f"edit{self.c}", data_c=self.c)
+        who = plain(self.model)
+        return (
+            f'<section class="lk-turn" data-at="turn{self.c}">'
+            f'<article aria-label="You"><div class="lk-who">You{edit}</div>'
+            f'<div class="lk-asked" data-at="asked{self.c}">{plain(self.asked)}</div></article>'
+            f'<article aria-label="{who}" class="jp-RenderedHTMLCommon jp-RenderedHTML"><div class="lk-who">{who}</div>'
+            f'<div data-c="{self.c}"></div><div data-foot="{self.c}"></div></article></section>'
+        )
+
+    def told(self, messages: Sequence[Message]) -> list[Message]:
+        """What its answer tells a view; Stop stands in the composer."""
+        return [each | {"acts": [act for act in each["acts"] if act != "stop"]} if each["t"] == "foot" else each
+                for each in messages]  # fmt: skip
 
 
 @dataclass
 class Talk:
     """Asks in one chat of the session, one question at a time.
 
-    `tell` sends messages to the view; `changed` is called whenever the history may have, in the context of the cell
-    that made the panel.
+    `places` are those of the view; `changed` is called whenever the history may have, in the context of the cell that
+    made the panel.
     """
 
     session: Session
-    tell: Callable[[list[dict[str, Any]]], None]
+    places: Places
     changed: Callable[[], None]
     name: str = ""
     entries: list[Entry] = field(default_factory=list)
@@ -132,10 +153,6 @@ class Talk:
         """The reply that is under way."""
         said = self.entries[-1].turn.said if self.entries else None
         return said if isinstance(said, Reply) and said.state not in ENDED else None
-
-    @property
-    def _busy(self) -> dict[str, Any]:
-        return {"t": "busy", "on": self.running is not None}
 
     def history(self) -> list[Message]:
         """The messages so far, as the next question will be sent with."""
@@ -200,7 +217,7 @@ class Talk:
             if isinstance(entry.turn.said, Reply):
                 entry.turn.said.continue_()
                 self.entries.pop()
-                self.tell([{"t": "drop", "c": entry.c}])
+                self._cut(entry)
                 self.follow_up()
 
     def stop(self) -> None:
@@ -217,11 +234,56 @@ class Talk:
         with self._lock:
             return reader(self.entries)
 
-    def rebuild(self, head: list[dict[str, Any]]) -> None:
-        """Tells a view that has lost its content all of it: what stands above the turns, then these."""
+    def said(self, what: str, c: int) -> None:
+        """A button of a turn asks for its text, or for the request behind it."""
+        if (at := self.at(c)) < len(self.entries):
+            self.places.tell([self.entries[at].answer(what)])
+
+    def edit(self, c: int) -> None:
+        """A question in a field, to be asked anew."""
         with self._lock:
-            turns = [message for entry in self.entries for message in entry.anew()]
-            self.tell([{"t": "reset"}, *head, *turns, self._busy])
+            if self.running is None and (at := self.at(c)) < len(self.entries):
+                text, later = chats.text_of(self.entries[at].turn.asked), at + 1 < len(self.entries)
+                self._put(c, markup.edit(c, redact(text), "What follows is replaced." if later else ""))
+
+    def leave(self, c: int) -> None:
+        """The question as it stood."""
+        with self._lock:
+            if (at := self.at(c)) < len(self.entries):
+                self._put(c, plain(self.entries[at].asked))
+
+    def edited(self, c: int, text: str) -> Message:
+        """A question with this text; in the place of one with images, with those."""
+        at = self.at(c)
+        content = self.entries[at].turn.asked.get("content") if at < len(self.entries) else None
+        images = [part for part in content if part.get("type") != "text"] if isinstance(content, list) else []
+        return {"role": "user", "content": [{"type": "text", "text": text}, *images] if images else text}
+
+    def rebuild(self, frame: str) -> None:
+        """Tells a view that has lost its content all of it: the frame, then the turns in it."""
+        with self._lock:
+            self.places.begin(frame)
+            turns = _EMPTY + "".join(entry.frame() for entry in self.entries)
+            self.places.tell([{"t": "html", "at": "log", "h": turns}])
+            self.places.tell([each for entry in self.entries for each in entry.told(entry.seen.anew(entry.c))])
+            self._draw()
+
+    def _put(self, c: int, html: str) -> None:
+        self.places.tell([{"t": "html", "at": f"asked{c}", "h": html}])
+
+    def _cut(self, entry: Entry) -> None:
+        """A turn and all that follow are seen no more."""
+        self.places.tell([{"t": "cut", "at": f"turn{entry.c}", "c": entry.c}])
+
+    def _draw(self) -> None:
+        """Send, or Stop in its place; and what a screen reader is told."""
+        said = self.entries[-1].turn.said if self.entries else None
+        live = self.running is not None
+        go = markup.button("Stop", "stop", "lk-go", name="go", data_c=-1) if live else ""
+        self.places.put({
+            "go": go or markup.button("Send", "send", "lk-go", name="go"),
+            "status": status(said if isinstance(said, Reply) else None),
+        })  # fmt: skip
 
     def follow_up(self) -> None:
         """Brings the view up to the chat: also to turns that a cell has asked in it."""
@@ -230,11 +292,14 @@ class Talk:
             pairs = enumerate(itertools.zip_longest(entries, turns[: len(entries)]))
             same = next((i for i, (entry, turn) in pairs if entry.turn is not turn), len(entries))
             if entries[same:]:
-                self.tell([{"t": "drop", "c": entries[same].c}])
+                self._cut(entries[same])
             new = [self._entry(turn) for turn in turns[same:]]
             growing = [entry for entry in new if not entry.over]  # one may end while it is told
             self.entries = [*entries[:same], *new]
-            self.tell([*(message for entry in new for message in entry.anew()), self._busy])
+            for entry in new:
+                more = {"t": "more", "at": "log", "h": entry.frame()}
+                self.places.tell([more, *entry.told(entry.seen.anew(entry.c))])
+            self._draw()
             for entry in growing:
                 work = self._context.copy().run
                 threading.Thread(target=work, args=(self._follow, entry), daemon=True).start()
@@ -253,10 +318,10 @@ class Talk:
         def tell() -> None:
             with self._lock:  # a view that has lost its content is told all of it in another thread
                 if page.news() and entry in self.entries:
-                    self.tell(page.changes(entry.c))
+                    self.places.tell(entry.told(page.changes(entry.c)))
 
         follow([reply], tell)
         with self._lock:
-            self.tell([self._busy])
+            self._draw()
         if entry in self.entries:
             self.changed()

@@ -1,25 +1,23 @@
-"""What the view of a panel is told of its setup: the pickers, the form, and who will answer."""
+"""The words of a panel: who is asked with them, what is left out of them, and who will answer."""
 
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, replace
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Any
 
 from lk_notebook.core import catalogue
 from lk_notebook.core.local import PREFIX
 from lk_notebook.core.routing import DEFAULT_MODEL, DEMO_MODEL
-from lk_notebook.core.text import clean
-from lk_notebook.core.values import Account, Message, Setup, redact
+from lk_notebook.core.values import Account, Setup, redact
 from lk_notebook.errors import ConfigurationError, LkError
 from lk_notebook.llm import LLM
 from lk_notebook.net import accounts, local
 from lk_notebook.net.given import GIVEN
 from lk_notebook.session import current
 from lk_notebook.widgets import choices, form
-
-EXAMPLES = ("Why is the sky blue?", "Explain overfitting in three sentences.")
+from lk_notebook.widgets.choices import Choice
 
 
 def asking(llm: LLM, words: Setup) -> LLM:
@@ -87,30 +85,12 @@ def spelled(what: str, llm: LLM, words: Setup, asked: str, tools: Sequence[Calla
     return redact(magic_text(fit, asked) if what == "as magic" else python_text(fit, asked))
 
 
-def models(*model_ids: str) -> Message:
+def models(model_ids: Sequence[str]) -> list[Choice]:
     """The lines of the model picker; these models stand first."""
     session = current()
     used = (setup.model for setup in (session.defaults, *session.aliases.values()))
     here = local.standing(GIVEN.getenv).model
-    found = choices.models(accounts_there(), [*model_ids, *filter(None, used)], here)
-    return {"t": "models", "all": [asdict(choice) for choice in found]}
-
-
-def setup(llm: LLM, words: Setup, *, tools: bool) -> Message:
-    """All that follows from the words of the panel."""
-    model = model_of(llm, words)
-    told = {
-        "t": "setup",
-        "model": model,
-        "provider": words.provider or "",
-        "providers": [asdict(choice) for choice in choices.providers(model, accounts_there(), words.provider)],
-        "fields": form.fields(model, words.extra_kwargs, tools=tools),
-        "dead": form.dead(model, words.extra_kwargs, tools=tools),
-        "system": words.system or "",
-        "summary": form.summary(model, words.extra_kwargs, words.system, tools=tools),
-        "prospect": prospect(llm, words),
-    }
-    return struck(told)  # type: ignore[no-any-return]  # a dict stays one
+    return choices.models(accounts_there(), [*model_ids, *filter(None, used)], here)
 
 
 def prospect(llm: LLM, words: Setup) -> list[str]:
@@ -122,20 +102,6 @@ def prospect(llm: LLM, words: Setup) -> list[str]:
     if model == DEMO_MODEL or model.startswith(PREFIX):
         return ["Replies come from the built-in model. %lkaccount adds yours."]
     return [f"Replies come from {model}. Pick another model above."]
-
-
-def failure(error: LkError, name: str = "") -> Message:
-    """An error that nothing was sent for; `name` is the field it is about."""
-    return struck({"t": "error", "lines": str(error).splitlines(), "name": name})  # type: ignore[no-any-return]
-
-
-def struck(value: Any) -> Any:
-    """The value without any known secret, and without what could harm a page."""
-    if isinstance(value, str):
-        return redact(clean(value))
-    if isinstance(value, Mapping):
-        return {key: struck(each) for key, each in value.items()}
-    return [struck(each) for each in value] if isinstance(value, (list, tuple)) else value
 
 
 def accounts_there() -> list[Account]:

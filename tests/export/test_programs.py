@@ -35,8 +35,8 @@ PROMPT = 'Why is the "sky" blue? \\n {x}'
 KEYS = {
     "LIVEKIT_API_KEY": "APImade-up-0123",
     "LIVEKIT_API_SECRET": "never-show-this-secret-0123456789ab",
-    **{f"{name}_API_KEY": f"{name.lower()}-never-show-1" for name in ("OPENAI", "AZURE_OPENAI", "GROQ", "BASETEN")},
-    "CEREBRAS_API_KEY": "cerebras-never-show-1",
+    **{f"{name}_API_KEY": f"~{name.lower()}-never-show-1" for name in ("OPENAI", "AZURE_OPENAI", "GROQ", "BASETEN")},
+    "CEREBRAS_API_KEY": "~cerebras-never-show-1",
 }
 #: Each account's address, a folder of the one server for each setup: the path tells who asked.
 ADDRESSES = {

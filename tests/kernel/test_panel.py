@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import threading
 
 import pytest
@@ -9,6 +10,7 @@ from kernels import SECRET
 from player import Answer, Player, plain, stream, words
 from seat import Seat, Widget
 
+PLACES = {"log", "go", "status", "models", "top", "empty", "summary", "fields", "dead", "alert"}
 CALL = [{"id": "c1", "name": "stock", "arguments": '{"thing": "tea"}'}]
 TOOL = 'def stock(thing: str) -> str:\n    """Look up."""\n    return f"7 of {thing}"'
 
@@ -34,14 +36,22 @@ class Panel(Widget):
     def __init__(self, seat, arguments="'openai/gpt-4.1-mini'"):
         super().__init__(seat, f"from lk_notebook import ChatPanel\npanel = ChatPanel({arguments})")
 
+    def place(self, at):
+        """The HTML of one place of the view, as it was last told."""
+        return next((each["h"] for each in reversed(self.told("html")) if each["at"] == at), "")
+
+    def wait_for(self, at, text):
+        """Until a place holds a text."""
+        assert self.seat.wait(lambda: text in self.place(at)), self.place(at)
+
     def ask(self, text, **more):
         """Ask, and wait for the end; gives the number of the turn."""
         before = len(self.told("foot"))
         self.send(t="send", text=text, **more)
         ended = ("done", "stopped", "cut", "failed")
         assert self.seat.wait(lambda: any(foot["state"] in ended for foot in self.told("foot")[before:]))
-        assert self.seat.wait(lambda: self.told("busy")[-1]["on"] is False)
-        return self.told("turn")[-1]["c"]
+        self.wait_for("go", 'data-t="send"')
+        return self.told("foot")[-1]["c"]
 
     @property
     def sent(self):
@@ -72,21 +82,23 @@ def test_what_is_set_in_python_is_told_to_the_view(panel):
         "panel.extra_kwargs, panel.system = {'reasoning_effort': 'low'}, 'Be brief.'"
     )
 
-    setup = panel.wait("setup", lambda told: told["system"])
-    assert (setup["model"], setup["provider"]) == ("openai/gpt-oss-120b", "groq")
-    assert setup["summary"] == "Be brief. · reasoning_effort=low"
-    assert [choice["value"] for choice in setup["providers"]] == ["", "baseten", "cerebras", "groq"]
+    panel.wait_for("summary", "Be brief. · reasoning_effort=low")
+    top = panel.place("top")
+    assert 'value="openai/gpt-oss-120b"' in top
+    assert re.findall('option value="([^"]*)"( selected)?', top) == [
+        ("", ""), ("baseten", ""), ("cerebras", ""), ("groq", " selected"),
+    ]  # fmt: skip
 
 
 def test_what_is_chosen_in_the_view_fires_observers(panel):
     """As with any widget."""
     panel.seat.run("seen = []\npanel.observe(lambda change: seen.append((change.name, change.new)))")
 
-    panel.send(t="word", name="model", text="gpt-5-mini")
+    panel.send(t="model", text="gpt-5-mini")
     panel.send(t="field", name="max_completion_tokens", text="300")
-    panel.send(t="word", name="system", text="Be kind.")
-    panel.send(t="word", name="provider", text="azure")
-    panel.wait("setup", lambda told: told["provider"] == "azure")
+    panel.send(t="field", name="system", text="Be kind.")
+    panel.send(t="provider", text="azure")
+    panel.wait_for("top", 'value="azure" selected')
 
     assert panel.value("seen") == str([
         ("model", "openai/gpt-5-mini"), ("extra_kwargs", {"max_completion_tokens": 300}), ("system", "Be kind."),
@@ -117,16 +129,15 @@ def test_what_cannot_be_used_is_refused_in_two_lines(panel, source, says):
 
 @pytest.mark.parametrize(
     ("name", "text", "says"),
-    [("temperature", "3", "from 0 to 2"), ("seed", "x", "whole number"), ("others", "what", "KEY=VALUE"),
+    [("temperature", "3", "from 0 to 2"), ("seed", "x", "whole number"), ("others", "what", "is no KEY=VALUE"),
      ("model", "gpt-5-mimi", "did you mean")],
 )  # fmt: skip
 def test_what_is_typed_wrong_is_told_beside_its_field(panel, name, text, says):
     """The value stays as it was."""
-    panel.send(t="word" if name == "model" else "field", name=name, text=text)
+    panel.send(t="model" if name == "model" else "field", name=name, text=text)
 
-    error = panel.wait("error")
-    assert error["name"] == name
-    assert says in " ".join(error["lines"])
+    panel.wait_for("alert" if name == "model" else "fields", says)
+    assert name == "model" or text in panel.place("fields")
     assert panel.value("panel.model, panel.extra_kwargs") == "openai/gpt-4.1-mini {}"
 
 
@@ -134,8 +145,8 @@ def test_a_provider_that_does_not_serve_the_next_model_is_named_no_more(panel):
     """The best available one is picked then; one that serves it stays."""
     panel.seat.run("panel.provider = 'azure'; panel.model = 'gpt-4o'")
     stays = panel.value("panel.provider")
-    panel.send(t="word", name="model", text="openai/gpt-oss-120b")
-    panel.wait("setup", lambda told: told["model"] == "openai/gpt-oss-120b" and told["provider"] == "")
+    panel.send(t="model", text="openai/gpt-oss-120b")
+    panel.wait_for("top", 'value="openai/gpt-oss-120b"')
 
     assert stays == "azure"
     assert panel.value("panel.provider") == "None"
@@ -185,7 +196,7 @@ def test_a_chat_of_its_own(panel):
 def test_another_model_in_the_middle_of_a_chat_keeps_its_history(panel):
     """What was said before is sent to it."""
     panel.ask("one")
-    panel.send(t="word", name="model", text="openai/gpt-4o")
+    panel.send(t="model", text="openai/gpt-4o")
     panel.ask("two")
 
     assert panel.sent == ["one", "one!", "two"]
@@ -199,8 +210,49 @@ def test_an_edited_question_replaces_what_followed(panel):
     panel.ask("uno", c=first)
 
     assert panel.sent == ["uno"]
-    assert panel.wait("drop")["c"] == first
+    assert panel.wait("cut")["c"] == first
     assert panel.value("[message['content'] for message in panel.messages]") == "['uno', 'uno!']"
+
+
+def test_an_edited_question_keeps_its_images(panel):
+    """Its text alone is edited; what stands in the field is the text alone."""
+    image = {"type": "image_url", "image_url": {"url": "data:image/png;base64,iVBORw0KGgo="}}
+    panel.seat.run(f"panel.ask({{'role': 'user', 'content': [{{'type': 'text', 'text': 'what?'}}, {image}]}}).wait()")
+    turn = panel.wait("foot", lambda foot: foot["state"] == "done")["c"]
+    panel.send(t="edit", c=turn)
+    panel.wait_for(f"asked{turn}", "<textarea")
+    field = panel.place(f"asked{turn}")
+    panel.ask("who?", c=turn)
+
+    assert "what?</textarea>" in field
+    (parts,) = panel.sent
+    assert [part.get("text") or part["image_url"]["url"] for part in parts] == [image["image_url"]["url"], "who?"]
+
+
+def test_an_edit_that_is_left_changes_nothing(panel):
+    """The question stands as it was; nothing is asked."""
+    turn = panel.ask("one")
+    before = len(panel.seat.player.requests)
+    panel.send(t="edit", c=turn)
+    panel.wait_for(f"asked{turn}", "<textarea")
+    panel.send(t="cancel", c=turn)
+    assert panel.seat.wait(lambda: panel.place(f"asked{turn}") == "one")
+
+    assert len(panel.seat.player.requests) == before
+
+
+def test_what_is_refused_while_it_is_edited_stays_in_its_field(panel):
+    """Turn and field are there as they were; the error says why."""
+    panel.seat.run("panel.model = 'openai/gpt-4.1'")
+    turn = panel.ask("one")
+    panel.seat.run("%lkusage --budget 0.0000001")
+    panel.send(t="edit", c=turn)
+    panel.send(t="send", text="my long question", c=turn)
+    panel.wait_for("alert", "budget")
+    panel.seat.run("%lkusage --budget off")
+
+    assert "<textarea" in panel.place(f"asked{turn}")
+    assert panel.told("cut") == panel.told("draft") == []
 
 
 def test_retry_asks_the_same_question_in_its_place(panel):
@@ -225,7 +277,7 @@ def test_stop_keeps_what_had_arrived(panel):
     panel.wait("foot", lambda foot: foot["state"] == "stopped")
 
     assert panel.seat.wait(lambda: panel.value("panel.messages[-1]['content']") == "half of it")
-    assert panel.wait("busy", lambda busy: not busy["on"])
+    panel.wait_for("go", 'data-t="send"')
 
 
 def test_a_cut_answer_goes_on_in_its_place(panel):
@@ -241,14 +293,15 @@ def test_a_cut_answer_goes_on_in_its_place(panel):
 
 def test_what_is_refused_before_sending_comes_back_to_the_composer(panel):
     """The user's words are not lost, and no turn is made of them."""
-    panel.seat.run("panel.model = 'openai/gpt-4.1'\n%lkusage --budget 0.0000001")
+    panel.seat.run("panel.model = 'openai/gpt-4.1'")
     panel.ask("one")
+    panel.seat.run("%lkusage --budget 0.0000001")
     panel.send(t="send", text="my long question")
     draft = panel.wait("draft")
     panel.seat.run("%lkusage --budget off")
 
-    assert draft["text"] == "my long question"
-    assert "budget" in panel.told("error")[-1]["lines"][0]
+    assert draft["h"] == "my long question"
+    assert "budget" in panel.place("alert")
     assert panel.value("len(panel.messages)") == "2"
 
 
@@ -311,7 +364,7 @@ def test_a_new_chat_keeps_the_old_one(panel):
     panel.ask("remember this")
     name = panel.value("panel._talk.name")
     panel.send(t="new")
-    panel.wait("drop")
+    panel.wait("cut")
 
     assert panel.value("panel.messages") == "[]"
     assert "remember this" in panel.seat.run(f"%lkchats show {name}").shown
@@ -324,8 +377,7 @@ def test_no_key_is_in_the_state_or_in_what_is_told(seat):
     """Not one that stands in a parameter, nor one that the server repeats."""
     given = f"extra_kwargs={{'extra_headers': {{'X-Key': '{SECRET}'}}}}, system='The key is {SECRET}.'"
     panel = Panel(seat, f"'openai/gpt-4.1-mini', {given}")
-    panel.ask("fail")
-    panel.send(t="sent", c=panel.told("turn")[-1]["c"])
+    panel.send(t="sent", c=panel.ask("fail"))
     panel.wait("heard", lambda told: told.get("at") == "sent")
 
     assert SECRET not in repr(seat.opened[panel.id])
@@ -360,10 +412,13 @@ def test_a_view_that_lost_its_content_is_told_all_of_it(panel):
     panel.ask("one")
     before = len(panel.seat.heard)
     panel.send(t="lost")
-    panel.wait("reset")
-    kinds = [each["t"] for where, each in panel.seat.heard[before:] if where == panel.id]
 
-    assert kinds == ["reset", "panel", "models", "setup", "turn", "ops", "foot", "busy"]
+    def told():
+        return [each for where, each in panel.seat.heard[before:] if where == panel.id]
+
+    assert panel.seat.wait(lambda: {each["at"] for each in told() if each["t"] == "html"} == PLACES)
+    assert [each["t"] for each in told() if each["t"] != "html"] == ["reset", "frame", "ops", "foot"]
+    assert "one" in panel.place("log")
 
 
 # %lkpanel ---------------------------------------------------------------------------------------------------------

@@ -46,7 +46,7 @@ class Panel:
 
     def __init__(self, opened, cell: int = 0, at: int = 0) -> None:
         self.opened, self.page, self.index = opened, opened.page, cell
-        self.root = opened.cell(cell).locator(".lk-many").nth(at)
+        self.root = opened.cell(cell).locator(".lk-chat").nth(at)
         self.composer = self.root.get_by_role("textbox", name="Ask all of them")
         self.composer.wait_for()
 
@@ -428,7 +428,7 @@ def test_it_fits_its_width(panel):
 BEYOND = """root => { const right = root.getBoundingClientRect().right + 1;
 return [...root.querySelectorAll('*')].filter(el => el.getBoundingClientRect().right > right
 && !el.closest('.lk-sr, pre, table')).map(el => el.className || el.localName) }"""
-FOUND = "async () => (await axe.run('.lk-many')).violations.map(each => [each.id, each.nodes.map(node => node.html)])"
+FOUND = "async () => (await axe.run('.lk-chat')).violations.map(each => [each.id, each.nodes.map(node => node.html)])"
 STATES = {
     "empty": lambda _: None,
     "settings": lambda one: one.root.get_by_text("Settings").click(),

@@ -81,6 +81,6 @@ def test_its_accessibility_has_no_fault(opened):
     opened.root.get_by_role("button", name="Ask: Explain overfitting.").click()
     opened.root.get_by_role("button", name="Retry").wait_for()
     opened.page.evaluate((package("axe-core") / "axe.min.js").read_text("utf-8"))
-    found = opened.page.evaluate("async () => (await axe.run('[data-view]')).violations.map(v => v.id)")
+    found = opened.page.evaluate("async () => (await axe.run('.lk-chat')).violations.map(v => v.id)")
 
     assert found == []

@@ -52,7 +52,7 @@ SHOW = {
     "streaming": lambda one: (one.ask("slowly", wait=False), one.log.get_by_text("word9 ").wait_for()),
     "stopped": lambda one: (SHOW["streaming"](one), one.button("Stop").click(), one.button("Retry").wait_for()),
     "cut": lambda one: one.ask("cut"),
-    "edit": lambda one: (one.ask("first"), one.button("Edit").click()),
+    "edit": lambda one: (one.ask("first"), one.edit(one.button("Edit").click)),
     "error": lambda one: (one.composer.fill("fail"), one.composer.press("Enter"), one.button("Retry").wait_for()),
 }
 HOSTILE = (
@@ -99,10 +99,15 @@ class Panel:
         """A button of the panel."""
         return self.root.get_by_role("button", name=name, exact=True)
 
+    def edit(self, how) -> None:
+        """Open a question in its field, which then has the focus."""
+        how()
+        self.root.get_by_role("textbox", name="Edit the question").wait_for()
+
     @property
     def said(self) -> list[str]:
         """Questions and answers, without figures and buttons."""
-        return self.root.locator(".lk-asked, [data-c]").all_inner_texts()
+        return self.root.locator(".lk-asked, div[data-c]").all_inner_texts()
 
     @property
     def kernel_says(self) -> str:
@@ -212,7 +217,7 @@ def test_up_in_an_empty_composer_edits_the_last_question(panel):
     one.ask("second")
     assert one.button("Retry").count() == 1  # the last answer's alone
 
-    one.composer.press("ArrowUp")
+    one.edit(lambda: one.composer.press("ArrowUp"))
     one.page.keyboard.press("Control+a")
     one.page.keyboard.type("third")
     one.page.keyboard.press("Enter")
@@ -226,9 +231,10 @@ def test_escape_leaves_an_edit_without_a_change(panel):
     one = panel()
     one.ask("first")
 
-    one.button("Edit").click()
+    one.edit(one.button("Edit").click)
     one.page.keyboard.type("else")
     one.page.keyboard.press("Escape")
+    one.root.get_by_role("textbox", name="Edit the question").wait_for(state="detached")
 
     assert one.said == ["first", "You said first of 1."]
     assert focused(one) == "Ask a question"
@@ -243,7 +249,7 @@ def test_the_first_question_again_replaces_all_that_followed(panel):
     one.ask("first")
     one.ask("second")
 
-    one.button("Edit").first.click()
+    one.edit(one.button("Edit").first.click)
     warned = one.root.get_by_text("What follows is replaced.").is_visible()
     one.page.keyboard.press("Control+a")
     one.page.keyboard.type("other")

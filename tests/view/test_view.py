@@ -26,10 +26,8 @@ def bench(tmp_path_factory) -> Path:
     (folder / "node_modules").symlink_to(modules("view"))
     for path in (*STATIC.iterdir(), *HERE.glob("*.json"), *HERE.glob("*.mjs")):
         shutil.copy(path, folder)
-    for name in MODULES:
-        if name != "lk":  # a panel goes on where panel.js ends, and that where lk.js does, as one module with both
-            whole = [(STATIC / f"{part}.js").read_text("utf-8") for part in dict.fromkeys(("lk", "panel", name))]
-            (folder / f"{name}.js").write_text("\n".join(whole), "utf-8")
+    whole = [(STATIC / f"{part}.js").read_text("utf-8") for part in ("lk", "panel")]
+    (folder / "panel.js").write_text("\n".join(whole), "utf-8")  # as one module
     return folder
 
 
@@ -66,15 +64,13 @@ def test_the_rules_of_the_view(bench, monkeypatch):
     assert int(re.search(r"pass (\d+)", told)[1]) > 10
 
 
-@pytest.mark.parametrize("name", [name for name in MODULES if name != "lk"])
-def test_a_panel_is_whole_without_its_remarks(bench, name):
-    """What travels of a panel is a module still."""
-    (bench / f"{name}-travels.mjs").write_text(static(*dict.fromkeys(("lk.js", "panel.js", f"{name}.js"))), "utf-8")
-    assert said(bench, "node", "--check", f"{name}-travels.mjs") == (0, "")
+def test_a_panel_is_whole_without_its_remarks(bench):
+    """What travels of it is a module still."""
+    (bench / "panel-travels.mjs").write_text(static("lk.js", "panel.js"), "utf-8")
+    assert said(bench, "node", "--check", "panel-travels.mjs") == (0, "")
 
 
-@pytest.mark.parametrize("name", sorted(path.name for path in STATIC.glob("*.*s") if path.suffix in MOST))
-def test_each_file_is_small(name):
-    """The view travels with every reply, and what a panel adds to it with every panel."""
-    path = STATIC / name
-    assert path.stat().st_size < MOST[path.suffix]
+@pytest.mark.parametrize("names", [("lk.js",), ("lk.css",), ("lk.js", "panel.js"), ("lk.css", "panel.css")])
+def test_a_view_is_small(names):
+    """It travels with every reply, and with every panel."""
+    assert len(static(*names).encode()) < MOST[Path(names[0]).suffix]

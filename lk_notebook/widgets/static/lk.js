@@ -24,6 +24,13 @@ function element(tag, traits = {}, inside = []) {
   return made;
 }
 
+const stopped = () => element("span", { className: "lk-gone", textContent: "Kernel stopped" });
+
+/** Once the kernel is gone. @param {Model} model @param {() => void} then */
+function afterwards(model, then) {
+  model.widget_manager?.kernel?.statusChanged?.connect((_, status) => GONE.includes(status) && then());
+}
+
 /** @param {string} label @param {(button: Button) => void} pressed */
 function button(label, pressed, cls = "") {
   const made = /** @type {Button} */ (element("button", { type: "button", className: `lk-button ${cls}`, textContent: label, "data-lk": "" }));
@@ -68,7 +75,8 @@ function formulas(manager) {
       await typesetter?.typeset(math);
     } finally {
       asked.delete(tex);
-      if (math.isConnected) set.set(tex, copies(math.childNodes)); // else it was measured without its place
+      // else it was measured without its place
+      if (math.isConnected) set.set(tex, copies(math.childNodes));
     }
   };
   return {
@@ -87,7 +95,8 @@ function formulas(manager) {
 function part(el, math) {
   let box = el;
   /** @type {ChildNode[][]} the nodes of the tail, in the box and after it */ let tail = [[], []];
-  let last = ["", ""]; // the tail as HTML: the kernel sends only what goes on differently
+  // the tail as HTML: the kernel sends only what goes on differently
+  let last = ["", ""];
   const drop = () => {
     for (const node of tail.flat()) node.remove();
     tail = [[], []];
@@ -107,7 +116,8 @@ function part(el, math) {
   /** @type {Record<string, (op: Op) => void>} */
   const does = {
     add: ({ h, p: [from, n] }) => {
-      const k = Number(box === el); // of the tail, what follows the box goes
+      // of the tail, what follows the box goes
+      const k = Number(box === el);
       if (!k) tail[1].splice(0).forEach((node) => node.remove());
       put(box, last.join("").slice(from, from + n) + h, tail[k]);
       tail = [[], []];
@@ -197,16 +207,16 @@ function buttons(model, send) {
   let gone = false;
   let answered = false;
   let heard = () => {};
-  kernel?.statusChanged?.connect((_, status) => {
-    gone ||= GONE.includes(status);
-    if (gone) for (const bar of bars) close(bar);
+  afterwards(model, () => {
+    gone = true;
+    bars.forEach(close);
   });
 
   /** @param {HTMLElement} bar */
   function close(bar) {
     if (bar.querySelector(".lk-gone")) return;
     for (const b of bar.querySelectorAll("button")) b.disabled = true;
-    bar.prepend(element("span", { className: "lk-gone", textContent: "Kernel stopped" }));
+    bar.prepend(stopped());
   }
 
   /** @type {Bar["ask"]} */
@@ -300,9 +310,11 @@ function put(at, html, el) {
   const had = at.contains(on);
   const caret = on?.selectionStart ?? null;
   at.replaceChildren(...nodes(html));
-  if (!on || !had) return;
+  const first = /** @type {HTMLInputElement | null} */ (at.querySelector("[autofocus]"));
+  first?.focus();
+  if (!on || !had) return first?.setSelectionRange(first.value.length, first.value.length);
   const next = /** @type {HTMLInputElement | null} */ (on.name && at.querySelector(`[name="${on.name}"]:enabled`));
-  (next || /** @type {HTMLElement | null} */ (el.querySelector("[data-enter]")))?.focus();
+  (next || /** @type {HTMLElement | null} */ (el.querySelector("[data-enter='']")))?.focus();
   if (!next || caret === null || on.matches("[role]")) return;
   next.value = on.value;
   next.setSelectionRange(caret, caret);
@@ -317,16 +329,24 @@ function framed(model, el, bar) {
   function bind(within) {
     for (const box of within.querySelectorAll("div[data-c]")) {
       const c = Number(box.getAttribute("data-c"));
-      const foot = el.querySelector(`[data-foot="${c}"]`);
+      const foot = within.querySelector(`[data-foot="${c}"]`);
       replies.set(c, replyPart(/** @type {HTMLElement} */ (box), /** @type {HTMLElement} */ (foot), bar.dress, math));
     }
   }
   return (/** @type {Message} */ message) => {
-    const at = message.t === "frame" ? el : message.t === "html" && el.querySelector(`[data-at="${message.at}"]`);
-    if (at) {
+    const at = message.t === "frame" ? el : message.at && el.querySelector(`[data-at="${message.at}"]`);
+    if (!at) return replies.get(message.c)?.(message);
+    if (message.t === "cut") {
+      for (const c of replies.keys()) if (c >= message.c) replies.delete(c);
+      while (at.nextSibling) at.nextSibling.remove();
+      at.remove();
+    } else if (message.t === "more") {
+      at.append(...nodes(message.h));
+      bind(/** @type {Element} */ (at.lastElementChild));
+    } else {
       put(at, message.h, el);
       bind(at);
-    } else replies.get(message.c)?.(message);
+    }
   };
 }
 
@@ -434,7 +454,8 @@ export default () => {
       views.add(view);
       setTimeout(() => log.length || model.send({ t: "lost" }), 300);
       return () => {
-        if (show.stays?.()) return; // it has moved out of the output that ends here
+        // it has moved out of the output that ends here
+        if (show.stays?.()) return;
         cancelAnimationFrame(frame);
         views.delete(view);
         if (held) succeed(held, model.get("number"));
