@@ -62,7 +62,7 @@ def swallows():
         full.listen(0)
         for _ in range(8):  # more than any system takes in beyond the queue
             waiting = open_.enter_context(socket.socket())
-            waiting.setblocking(False)
+            waiting.settimeout(0)
             waiting.connect_ex(full.getsockname())
         yield "{}:{}".format(*full.getsockname())
 
