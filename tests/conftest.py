@@ -12,6 +12,7 @@ from kernels import Kernel, livekit
 from player import Player
 
 from lk_notebook.core import values
+from notebooks import COST
 
 os.environ["LK_LOCAL_MODEL"] = "off"  # without an account the demo answers; a test of the local model asks for it
 
@@ -46,3 +47,13 @@ def kernel() -> Iterator[Callable[..., Kernel]]:
             return kernels.enter_context(Kernel(account | dict(env or {}), **options))
 
         yield start
+
+
+def pytest_terminal_summary(terminalreporter: Any) -> None:
+    """What each notebook cost: the properties of its test come home from whichever process ran it."""
+    reports = [report for each in ("passed", "failed") for report in terminalreporter.stats.get(each, [])]
+    costs = sorted(value for report in reports for name, value in report.user_properties if name == COST)
+    if costs:
+        terminalreporter.section("notebooks: seconds, most memory of the kernel and its children")
+    for name, seconds, megabytes in costs:
+        terminalreporter.line(f"{name:<20} {seconds:6.1f} s {megabytes:6.0f} MB")

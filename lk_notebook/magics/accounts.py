@@ -20,11 +20,12 @@ from lk_notebook.errors import ConfigurationError, LkError
 from lk_notebook.llm import LLM
 from lk_notebook.magics import frames
 from lk_notebook.magics import line as grammar
-from lk_notebook.magics.keys import NO_SECRET, Keys, missing, on_binder, variables
+from lk_notebook.magics.keys import NO_SECRET, Keys, missing, variables
 from lk_notebook.magics.line import Line, Option
 from lk_notebook.net import accounts, local, loop, nearby
 from lk_notebook.net.accounts import LOCAL, NEEDS
 from lk_notebook.net.given import GIVEN
+from lk_notebook.net.machine import on_binder
 from lk_notebook.reply import Reply
 
 if TYPE_CHECKING:

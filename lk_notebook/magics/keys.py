@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import getpass
 import importlib
-import os
 import warnings
 from collections.abc import Callable, Sequence
 
@@ -12,6 +11,7 @@ from lk_notebook.core.values import Secret
 from lk_notebook.errors import ConfigurationError
 from lk_notebook.net.accounts import NEEDS
 from lk_notebook.net.given import GIVEN
+from lk_notebook.net.machine import on_binder
 
 Asks = Callable[[str], str]
 
@@ -23,15 +23,9 @@ _BEFORE = {
 }
 #: What is shown while it is typed, and is no secret afterwards.
 NO_SECRET = frozenset({"AZURE_OPENAI_ENDPOINT"})
-_BINDER = ("BINDER_LAUNCH_HOST", "BINDER_REQUEST", "BINDER_CLIENT_IP")
 
 #: How a prompt ends where nobody sits before it: no stdin in this front end, none in this process, no hidden input.
 _NOBODY = (NotImplementedError, EOFError, OSError, getpass.GetPassWarning)
-
-
-def on_binder() -> bool:
-    """Whether this is a public machine, which keys should not be given to."""
-    return any(os.environ.get(name) for name in _BINDER)
 
 
 def variables(account: str) -> list[str]:

@@ -26,6 +26,7 @@ from lk_notebook.errors import LkError, ProtocolError
 from lk_notebook.net import faults
 from lk_notebook.net.auth import auth
 from lk_notebook.net.given import GIVEN
+from lk_notebook.net.machine import on_binder
 from lk_notebook.net.tape import EXTENSION, Question, Taped
 from lk_notebook.net.transports import Demo, Local
 
@@ -36,6 +37,8 @@ USER_AGENT = f"lk_notebook/{__version__} (python {sys.version_info[0]}.{sys.vers
 #: What httpx's client would add to a request of its own.
 COMMON = {"User-Agent": USER_AGENT, "Accept-Encoding": "gzip, deflate", "Connection": "keep-alive"}
 CONNECT_SECONDS = 10.0
+#: Binder swallows what goes to a port that it does not let out: waiting longer helps nobody.
+BINDER_CONNECT_SECONDS = 5.0
 #: After `finish_reason` only the usage may still come; a server that keeps the line open then is not waited for.
 AFTER_FINISH_SECONDS = 3.0
 #: A body that has ended is read to its last byte, so that its connection can be used again.
@@ -155,7 +158,8 @@ class Client:
         return error.code == faults.LOST and account.url in self._answered
 
     async def _send(self, prepared: Prepared, question: Question, limits: Limits) -> httpx.Response:
-        timeout = httpx.Timeout(limits.timeout, connect=min(CONNECT_SECONDS, limits.timeout), pool=None)
+        connect = BINDER_CONNECT_SECONDS if on_binder() else CONNECT_SECONDS
+        timeout = httpx.Timeout(limits.timeout, connect=min(connect, limits.timeout), pool=None)
         sent = httpx.Request(  # the client's build_request merges again, at a fifth of a request's cost
             "POST", _url(prepared.url), headers={**COMMON, **prepared.headers}, content=prepared.content,
             extensions={"timeout": timeout.as_dict(), EXTENSION: question},

@@ -11,7 +11,7 @@ import contextlib
 import ssl
 import zlib
 from collections.abc import AsyncIterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from urllib.parse import urlsplit
 
 import aiohttp
@@ -26,6 +26,7 @@ from lk_notebook.errors import (
     ProtocolError,
     StreamInterrupted,
 )
+from lk_notebook.net.machine import on_binder
 
 #: Whatever the transports raise of their own.
 EDGE = (httpx.HTTPError, httpx.InvalidURL, httpx.StreamError, aiohttp.ClientError, OSError, ValueError)
@@ -80,6 +81,9 @@ _FAULTS = (
         "The address of {place} cannot be used: {said}", "Write it as https://host/v1.", retryable=False,
     ),
 )  # fmt: skip
+#: Where Binder's network policy swallows it: no new request would mend that.
+_SWALLOWED = "Binder lets out ports 80 and 443 only. Use a server at one of them, or a machine of your own."
+_LET_OUT = (80, 443, None)  # None: that of http or https
 _CUT = Fault(
     "cut",
     (aiohttp.ClientConnectionError, aiohttp.ClientPayloadError, httpx.TransportError, OSError), StreamInterrupted,
@@ -128,6 +132,8 @@ async def told(account: Account, timeout: float, *, cut: bool = False) -> AsyncI
         host = urlsplit(account.url).netloc
         place = account.name if account.name == host else f"{account.name} ({host})"
         fault, said = _read(raised, cut=cut)
+        if fault.kind == "connect_timeout" and on_binder() and urlsplit(account.url).port not in _LET_OUT:
+            fault = replace(fault, mend=_SWALLOWED, retryable=False)
         what = fault.what.format(place=place, said=said, timeout=timeout)
         # In place of the cause, its words: its frames, and its own fields, hold headers, and headers hold keys.
         told_by = Exception(f"{type(cause).__name__}: {said}")

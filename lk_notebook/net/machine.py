@@ -1,11 +1,22 @@
-"""What this machine lets one process have, as Linux tells it; elsewhere nobody says, and nothing is guarded."""
+"""What this machine lets one process have, as Linux tells it, and whether it is Binder's; elsewhere nobody says."""
 
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from pathlib import Path
 
 from lk_notebook.core import machine
+
+_BINDER = ("BINDER_LAUNCH_HOST", "BINDER_REQUEST", "BINDER_CLIENT_IP")
+
+
+def on_binder(getenv: Callable[[str], str | None] = os.environ.get) -> bool:
+    """Whether this is a pod of Binder: a public machine that lets out ports 80 and 443 alone.
+
+    Source: BinderHub sets these variables; mybinder.org-deploy, mybinder/values.yaml, has its network policy.
+    """
+    return any(getenv(name) for name in _BINDER)
 
 
 def free() -> int | None:

@@ -5,43 +5,25 @@ from __future__ import annotations
 import csv
 import html
 import json
-import os
 import re
-import shutil
 from collections import Counter
 
 import nbformat
 import pytest
-from kernels import clean_environment
 from lessons import LESSONS, NOTEBOOKS, TAPES, record
-from nbclient import NotebookClient
 
+import notebooks
 from lk_notebook.core import tape, tape_check
 
-NAMES = sorted(path.stem for path in NOTEBOOKS.glob("0*.ipynb"))
-#: Whatever goes out ends here.
-NOWHERE = {f"{name}_proxy": "http://127.0.0.1:9" for name in ("http", "https", "all")}
+EVERY = sorted(path.stem for path in NOTEBOOKS.glob("0*.ipynb"))
 
 
 @pytest.fixture
-def run(tmp_path, monkeypatch):
-    """Run a notebook in a copy of its folder, so many times in one kernel: `run(name)` gives it with its outputs."""
-    shutil.copytree(NOTEBOOKS, tmp_path / "notebooks", ignore=shutil.ignore_patterns("my_*", ".ipynb_checkpoints"))
-    env = clean_environment(tmp_path, {**NOWHERE, "LK_NOTEBOOK_REPLAY_SPEED": "0"})
-    for name in [name for name in os.environ if name not in env]:
-        monkeypatch.delenv(name)
-    for name, value in env.items():
-        monkeypatch.setenv(name, value)
+def run(tmp_path):
+    """Run a notebook in a copy of its folder, so many times in one kernel; the demo answers where no tape does."""
 
     def start(name, times=1):
-        folder = tmp_path / "notebooks"
-        notebook = nbformat.read(folder / f"{name}.ipynb", as_version=4)
-        client = NotebookClient(notebook, timeout=120, kernel_name="python3", resources={"metadata": {"path": folder}})
-        with client.setup_kernel():
-            for _ in range(times):
-                for i, cell in enumerate(notebook.cells):
-                    client.execute_cell(cell, i)
-        return notebook
+        return notebooks.run(name, tmp_path, {"LK_NOTEBOOK_REPLAY_SPEED": "0"}, times=times)
 
     return start
 
@@ -57,20 +39,48 @@ def failed(cell):
     return any(output["output_type"] == "error" for output in cell.get("outputs", []))
 
 
-@pytest.mark.parametrize("name", NAMES)
-def test_it_runs_without_account_and_network(run, name):
-    """Every cell ends well, but for those that show an error; and so it is when all are run again."""
-    notebook = run(name, times=2)
+@pytest.mark.parametrize("name", EVERY)
+def test_it_runs_without_account_and_network(run, name, record_property):
+    """Every cell ends well, but for those that show an error, also when all are run again; nobody is to be reached.
 
-    code = [cell for cell in notebook.cells if cell.cell_type == "code"]
+    And what stands below each is of the kinds that are committed.
+    """
+    ran = run(name, times=2)
+    record_property(notebooks.COST, (name, ran.seconds, ran.megabytes))
+
+    code = [cell for cell in ran.notebook.cells if cell.cell_type == "code"]
+    committed = notebooks.read(name)[1]
     shows_error = ["raises-exception" in cell.metadata.get("tags", ()) for cell in code]
+    assert ran.tried == []
     assert [failed(cell) for cell in code] == shows_error
+    if name in notebooks.NAMES:
+        assert ran.kinds == notebooks.kinds(committed)
+
+
+def test_a_notebook_that_wants_out_is_refused_and_noticed(tmp_path):
+    """By name or by number, in the kernel or in a program that a cell starts; loopback is let through."""
+    ask = "import socket\nfor at in ('192.0.2.1', 'livekit.invalid'):\n"
+    ask += (
+        "    try:\n        socket.create_connection((at, 443), 5)\n    except OSError as error:\n        print(error)"
+    )
+    below = f"import subprocess, sys\nsubprocess.run([sys.executable, '-c', {ask!r}], check=True)"
+    here = "with socket.create_server(('127.0.0.1', 0)) as open_: socket.create_connection(open_.getsockname()).close()"
+    (tmp_path / "notebooks").mkdir()
+    cells = [nbformat.v4.new_code_cell(source) for source in (ask, here, below)]
+    nbformat.write(nbformat.v4.new_notebook(cells=cells), tmp_path / "notebooks" / "out.ipynb")
+
+    ran = notebooks.run("out", tmp_path)
+
+    assert "let nobody out" in shown(ran.notebook.cells[0])
+    tried = [line.split()[1] for line in ran.tried]
+    assert tried == ["192.0.2.1", "livekit.invalid"] * 2
+    assert len({line.split()[-1] for line in ran.tried}) == 2
 
 
 @pytest.mark.parametrize("name", LESSONS)
 def test_an_answer_that_was_written_says_so(run, name):
     """Below each answer stands what made it; where nothing was measured, no figure."""
-    notebook, lesson = run(name), LESSONS[name]
+    notebook, lesson = run(name).notebook, LESSONS[name]
     answered = [
         cell for cell in notebook.cells if cell.source.startswith(("%%lkchat", "%%lkcompare")) and not failed(cell)
     ]
@@ -104,7 +114,7 @@ def test_the_tapes_are_made_by_the_script(tmp_path, name):
 
 def test_labels_are_checked_against_the_truth(run):
     """02: the scripted demo says one word of five, and the notebook says so: 20 % right, one full column, a plot."""
-    notebook = run("02_your_data")
+    notebook = run("02_your_data").notebook
     told = "\n".join(shown(cell) for cell in notebook.cells)
     matrix = next(cell for cell in notebook.cells if cell.source.startswith("topics ="))
     outputs = [output for cell in notebook.cells for output in cell.get("outputs", [])]

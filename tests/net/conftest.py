@@ -4,7 +4,7 @@ import os
 
 import pytest
 
-PREFIXES = ("LK_NOTEBOOK_REPLAY", "LIVEKIT_", "OPENAI_", "AZURE_OPENAI_", "GROQ_", "BASETEN_", "CEREBRAS_")
+PREFIXES = ("LK_NOTEBOOK_REPLAY", "LIVEKIT_", "OPENAI_", "AZURE_OPENAI_", "GROQ_", "BASETEN_", "CEREBRAS_", "BINDER_")
 
 
 @pytest.fixture(autouse=True)

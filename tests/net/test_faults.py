@@ -1,5 +1,6 @@
 """Servers and networks that fail: each is an error of two lines that says where, soon, and what had arrived stays."""
 
+import contextlib
 import gzip
 import socket
 import time
@@ -50,6 +51,34 @@ def test_no_server():
     place = nowhere()
 
     assert assert_told(ask(f"http://{place}"), "APIConnectionError", place, "connect").retryable
+
+
+@pytest.fixture
+def swallows():
+    """The address of a port that answers no connect, as behind a firewall: its queue is full."""
+    with contextlib.ExitStack() as open_:
+        full = open_.enter_context(socket.socket())
+        full.bind(("127.0.0.1", 0))
+        full.listen(0)
+        for _ in range(8):  # more than any system takes in beyond the queue
+            waiting = open_.enter_context(socket.socket())
+            waiting.settimeout(0)
+            waiting.connect_ex(full.getsockname())
+        yield "{}:{}".format(*full.getsockname())
+
+
+def test_a_port_that_binder_does_not_let_out(swallows, monkeypatch):
+    """On Binder the wait is half as long, the mend names Binder, and nothing is tried again: it would not mend."""
+    begun = time.monotonic()
+    elsewhere = assert_told(ask(f"http://{swallows}"), "APITimeoutError", swallows, "Check the address")
+    long = time.monotonic() - begun
+    monkeypatch.setenv("BINDER_LAUNCH_HOST", "https://mybinder.example/")
+    begun = time.monotonic()
+    there = assert_told(ask(f"http://{swallows}"), "APITimeoutError", swallows, "Binder lets out ports 80 and 443 only")
+
+    assert time.monotonic() - begun < 0.75 * long
+    assert (elsewhere.retryable, there.retryable) == (True, False)
+    assert "Binder" not in str(elsewhere)
 
 
 def test_no_such_host():
