@@ -125,6 +125,10 @@ def sources(notebook: Mapping[str, Any]) -> str:
 _RETURNED = re.compile(r"[^\n]*\r(?=[^\n])")
 
 
+#: The file that ipykernel takes a cell for, in a traceback that a tool gave.
+_CELL_FILE = re.compile(r"[^\s\"'&;]*ipykernel_\d+/\d+\.py")
+
+
 def kept(outputs: Iterable[Any]) -> list[Any]:
     """What of a cell's outputs goes into the file: no widget, which no kernel knows there, and streams whole."""
     told: list[Any] = []
@@ -136,12 +140,16 @@ def kept(outputs: Iterable[Any]) -> list[Any]:
         if WIDGET in data:
             data = {kind: value for kind, value in data.items() if kind != WIDGET and "text/html" in data}
         if "data" in output:
-            output.data = data
+            output.data = {kind: _named(value) for kind, value in data.items()}
         if output["output_type"] in ("stream", "error") or any(data.values()):
             told.append(output)
         if "execution_count" in output:
             output.execution_count = None
     return told
+
+
+def _named(value: Any) -> Any:
+    return _CELL_FILE.sub("cell.py", value) if isinstance(value, str) else value
 
 
 def kinds(cells: Iterable[Mapping[str, Any]]) -> list[object]:
