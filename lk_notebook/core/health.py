@@ -102,7 +102,7 @@ class Board:
             return "key refused", health.why
         if (left := health.rests_until - now) > 0:
             return f"rests for {left:.0f} s", health.why
-        asked = any(m.begun for key, m in self._measured.items() if key[:2] == _key(account))
+        asked = any(m.begun for key, m in self._measured.copy().items() if key[:2] == _key(account))
         return ("failed last" if health.why else "well" if asked else ""), health.why
 
     def explain(self, account: Account, model: str) -> str:
@@ -162,7 +162,8 @@ class Board:
 
     def to_json(self) -> dict[str, Any]:
         """The measurements as plain values; nothing of what was asked or answered is among them."""
-        return {"\n".join(key): list(m.times) for key, m in self._measured.items() if m.times}
+        there = self._measured.copy()  # another thread measures meanwhile
+        return {"\n".join(key): list(m.times) for key, m in there.items() if m.times}
 
     def learn(self, saved: Mapping[str, Any], now: float) -> None:
         """Takes over measurements of an earlier kernel, for what is not measured here; odd entries are left out.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import threading
 from dataclasses import replace
 
 import pytest
@@ -305,3 +306,20 @@ def test_every_account_that_serves_is_tried_again_some_day(steps, learnt, speeds
             break
 
     assert asked >= due
+
+
+def test_what_was_measured_can_be_read_while_more_is():
+    """The file is written in a thread of its own, and a table is shown in the main one."""
+    board = Board()
+
+    def measure():
+        for i in range(20_000):
+            board.succeeded(A, f"model {i}", 0.1, now=0)
+
+    thread = threading.Thread(target=measure)
+    thread.start()
+    while thread.is_alive():
+        board.to_json()
+        board.condition(A, now=0)
+
+    assert len(board.to_json()) == 20_000
