@@ -16,8 +16,9 @@ from lk_notebook.llm import LLM
 from lk_notebook.reply import Reply
 from lk_notebook.session import current
 from lk_notebook.widgets import choices, markup, told, transcript
+from lk_notebook.widgets.entry import LOG
 from lk_notebook.widgets.panel import Act, Asking
-from lk_notebook.widgets.talk import LOG, Talk
+from lk_notebook.widgets.talk import Talk
 
 EXAMPLES = ("Why is the sky blue?", "Explain overfitting in three sentences.")
 _SPELLINGS = ("magic", "Python", "Agents code")

@@ -7,28 +7,21 @@ import itertools
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any
 
 from lk_notebook.carried import Carried
 from lk_notebook.core import chats
 from lk_notebook.core.chats import Chat, Told, Turn
-from lk_notebook.core.render import render
-from lk_notebook.core.text import clean, plain
+from lk_notebook.core.text import plain
 from lk_notebook.core.values import Message, redact
 from lk_notebook.following import follow
 from lk_notebook.llm import LLM
-from lk_notebook.page import Page, answer
+from lk_notebook.page import Page
 from lk_notebook.reply import ENDED, Reply
 from lk_notebook.session import Session
 from lk_notebook.widgets import markup
+from lk_notebook.widgets.entry import EMPTY, Entry, Past, told
 from lk_notebook.widgets.panel import Places, status
-
-#: Where the turns stand, and what stands before them.
-LOG = (
-    '<div class="lk-middle"><div class="lk-log" role="log" aria-live="off" aria-label="Conversation" tabindex="0"'
-    ' data-at="log" data-follow></div><button type="button" class="lk-button lk-latest" hidden>Latest ↓</button></div>'
-)
-_EMPTY = '<div data-at="empty"></div>'
 
 #: A key that no turn has: whoever asks with it sees all turns.
 _NEXT = ("", 0)
@@ -37,94 +30,6 @@ _NEXT = ("", 0)
 def not_run(name: str) -> str:
     """What is said of a tool that wants the user's leave."""
     return f"{name} was not run: it asks first, and a panel cannot ask. In a cell it can: %%lkchat -t {name}."
-
-
-class Seen(Protocol):
-    """An answer as a view and a file show it."""
-
-    def anew(self, c: int) -> list[dict[str, Any]]:
-        """What builds it in an empty place."""
-
-    def bundle(self) -> dict[str, str]:
-        """What stays in the file."""
-
-
-class Past:
-    """An answer out of a history: its text, and no figures."""
-
-    def __init__(self, said: Sequence[Message]) -> None:
-        self._text = redact(clean("\n\n".join(chats.text_of(each) for each in said if each["role"] == "assistant")))
-
-    def anew(self, c: int) -> list[dict[str, Any]]:
-        """What builds it in an empty place."""
-        whole = {"o": "whole", "h": render(self._text), "s": 1}
-        foot = {"t": "foot", "c": c, "state": "done", "h": "", "acts": ["copy"]}
-        return [{"t": "ops", "c": c, "ops": [whole]}, foot]
-
-    def bundle(self) -> dict[str, str]:
-        """What stays in the file."""
-        return {"text/html": render(self._text), "text/plain": self._text}
-
-
-@dataclass(slots=True)
-class Entry:
-    """A turn as it is shown, by the number that the view knows it by; `kept`: its part of the file once it is over."""
-
-    c: int
-    turn: Turn
-    seen: Seen
-    kept: dict[str, str] | None = None
-
-    @property
-    def asked(self) -> str:
-        """The question as it is shown."""
-        text = chats.text_of(self.turn.asked)
-        content = self.turn.asked.get("content")
-        images = sum(part.get("type") != "text" for part in content) if isinstance(content, list) else 0
-        shown = f"\n({images} image{'s' * (images != 1)})" if images else ""
-        return redact(clean(text + shown))
-
-    @property
-    def model(self) -> str:
-        """Who answered."""
-        said = self.turn.said
-        return redact(clean(said.model)) if isinstance(said, Reply) else "Assistant"
-
-    def answer(self, what: str) -> Message:
-        """What a button wants to know of it; of an answer that was given, not asked for, there is only the text."""
-        if isinstance(self.turn.said, Reply):
-            return answer(what, self.c, self.turn.said)
-        return {"t": "heard", "at": what, "c": self.c, "all": [], "md": self.seen.bundle()["text/plain"]}
-
-    @property
-    def over(self) -> bool:
-        """Whether nothing comes any more."""
-        return not isinstance(self.turn.said, Reply) or self.turn.said.state in ENDED
-
-    def bundle(self) -> dict[str, str]:
-        """Its part of the file."""
-        if not self.over:
-            return self.seen.bundle()
-        if self.kept is None:
-            self.kept = self.seen.bundle()
-        return self.kept
-
-    def frame(self) -> str:
-        """Its place in the view, without the answer."""
-        edit = markup.button("Edit", "edit", "lk-flat", name=f"edit{self.c}", data_c=self.c)
-        who = plain(self.model)
-        return (
-            f'<section class="lk-turn" data-at="turn{self.c}">'
-            f'<article aria-label="You"><div class="lk-who">You{edit}</div>'
-            f'<div class="lk-asked" data-at="asked{self.c}">{plain(self.asked)}</div></article>'
-            f'<article aria-label="{who}" class="jp-RenderedHTMLCommon jp-RenderedHTML"><div class="lk-who">{who}</div>'
-            f'<div data-c="{self.c}"></div><div data-foot="{self.c}"></div></article></section>'
-        )
-
-    def told(self, messages: Sequence[Message]) -> list[Message]:
-        """What its answer tells a view; Stop stands in the composer."""
-        return [each | {"acts": [act for act in each["acts"] if act != "stop"]} if each["t"] == "foot" else each
-                for each in messages]  # fmt: skip
 
 
 @dataclass
@@ -263,9 +168,9 @@ class Talk:
         """Tells a view that has lost its content all of it: the frame, then the turns in it."""
         with self._lock:
             self.places.begin(frame)
-            turns = _EMPTY + "".join(entry.frame() for entry in self.entries)
+            turns = EMPTY + "".join(entry.frame() for entry in self.entries)
             self.places.tell([{"t": "html", "at": "log", "h": turns}])
-            self.places.tell([each for entry in self.entries for each in entry.told(entry.seen.anew(entry.c))])
+            self.places.tell([each for entry in self.entries for each in entry.answered()])
             self._draw()
 
     def _put(self, c: int, html: str) -> None:
@@ -296,9 +201,7 @@ class Talk:
             new = [self._entry(turn) for turn in turns[same:]]
             growing = [entry for entry in new if not entry.over]  # one may end while it is told
             self.entries = [*entries[:same], *new]
-            for entry in new:
-                more = {"t": "more", "at": "log", "h": entry.frame()}
-                self.places.tell([more, *entry.told(entry.seen.anew(entry.c))])
+            self.places.tell([message for entry in new for message in entry.anew()])
             self._draw()
             for entry in growing:
                 work = self._context.copy().run
@@ -318,7 +221,7 @@ class Talk:
         def tell() -> None:
             with self._lock:  # a view that has lost its content is told all of it in another thread
                 if page.news() and entry in self.entries:
-                    self.places.tell(entry.told(page.changes(entry.c)))
+                    self.places.tell(told(page.changes(entry.c)))
 
         follow([reply], tell)
         with self._lock:
