@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import os
-from pathlib import Path
-
 import pytest
 from kernels import SECRET, livekit
 from lab import Lab
 from npm import package
+from panels import Shown, focused, opener, picture, tab_to
 from player import Answer, Player, plain, stream
 
 pytestmark = [pytest.mark.xdist_group("lab"), pytest.mark.timeout(300)]
@@ -41,14 +39,10 @@ def lab():
         yield started
 
 
-class Panel:
+class Panel(Shown):
     """A panel in the cell of a notebook, by what a user sees of it."""
 
-    def __init__(self, opened, cell: int = 0, at: int = 0) -> None:
-        self.opened, self.page, self.index = opened, opened.page, cell
-        self.root = opened.cell(cell).locator(".lk-chat").nth(at)
-        self.composer = self.root.get_by_role("textbox", name="Ask all of them")
-        self.composer.wait_for()
+    asks, pictures = "Ask all of them", "compare"
 
     def ask(self, text: str, *, wait: bool = True) -> None:
         """Type a question, press Enter, and wait for the end of the answers."""
@@ -57,10 +51,6 @@ class Panel:
         self.root.locator(".lk-asked", has_text=text).wait_for()
         if wait:
             self.button("Send").wait_for()
-
-    def button(self, name: str):
-        """A button of the panel."""
-        return self.root.get_by_role("button", name=name, exact=True)
 
     def column(self, at: int):
         """An answer with its head and its buttons."""
@@ -76,51 +66,11 @@ class Panel:
         """The figures."""
         return [row.split("\t") for row in self.root.locator(".lk-table tr").all_inner_texts()]
 
-    @property
-    def kernel_says(self) -> str:
-        """The output of the cell below, run now."""
-        below = self.index + 1
-        assert self.opened.run(below)
-        return self.opened.shown(below).strip()
-
 
 @pytest.fixture
 def panel(lab, notebook, request):
     """A panel in a notebook of its own: `panel(*sources)`; the first cell shows it."""
-
-    def started(*sources: str, name: str | None = None) -> Panel:
-        name = name or f"{request.node.name.partition('[')[0]}.ipynb"
-        lab.write(name, sources or [PANEL])
-        opened = notebook(lab, name)
-        assert opened.run(0)
-        return Panel(opened)
-
-    yield started
-    lab.theme("Light")
-    lab.end_kernels()
-
-
-def picture(panel: Panel, name: str) -> None:
-    """Keep a picture of the page in $LK_PICTURES, to be looked at."""
-    if folder := os.environ.get("LK_PICTURES"):
-        panel.page.screenshot(path=Path(folder) / f"compare_{name}.png")
-
-
-def focused(panel: Panel) -> str:
-    """What has the focus, by its name."""
-    return panel.page.evaluate(
-        "() => { const on = document.activeElement;"
-        " return on.getAttribute('aria-label') || on.labels?.[0]?.innerText || on.innerText || on.localName }"
-    )
-
-
-def tab_to(panel: Panel, name: str) -> None:
-    """Tab until the thing of this name has the focus."""
-    for _ in range(60):
-        if focused(panel).startswith(name):
-            return
-        panel.page.keyboard.press("Tab")
-    raise AssertionError(f"{name} is not reached")
+    yield from opener(Panel, PANEL, lab, notebook, request.node.name)
 
 
 # Asking -----------------------------------------------------------------------------------------------------------

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import shutil
 import time
 from pathlib import Path
@@ -13,6 +12,7 @@ import pytest
 from kernels import SECRET, livekit
 from lab import Lab
 from npm import package
+from panels import Shown, focused, opener, picture, tab_to
 from player import Answer, Player, chunk, plain, stream
 
 pytestmark = [pytest.mark.xdist_group("panels"), pytest.mark.timeout(300)]
@@ -76,15 +76,13 @@ def without_account():
         yield started
 
 
-class Panel:
+class Panel(Shown):
     """A panel in the cell of a notebook, by what a user sees of it."""
 
+    asks, pictures = "Ask a question", "panel"
+
     def __init__(self, opened, cell: int = 0, at: int = 0) -> None:
-        self.opened, self.page, self.index = opened, opened.page, cell
-        self.root = opened.cell(cell).locator(".lk-chat").nth(at)
-        self.root.wait_for()
-        assert opened.wait(lambda: self.root.get_by_role("combobox", name="Model").input_value())
-        self.composer = self.root.get_by_role("textbox", name="Ask a question")
+        super().__init__(opened, cell, at)
         self.log = self.root.get_by_role("log")
 
     def ask(self, text: str, *, wait: bool = True) -> None:
@@ -94,10 +92,6 @@ class Panel:
         if wait:
             turn = self.root.locator(".lk-turn", has_text=text).last
             turn.locator(".lk-do-copy").wait_for(state="attached")  # a turn out of sight is not drawn
-
-    def button(self, name: str):
-        """A button of the panel."""
-        return self.root.get_by_role("button", name=name, exact=True)
 
     def edit(self, how) -> None:
         """Open a question in its field, which then has the focus."""
@@ -109,51 +103,11 @@ class Panel:
         """Questions and answers, without figures and buttons."""
         return self.root.locator(".lk-asked, div[data-c]").all_inner_texts()
 
-    @property
-    def kernel_says(self) -> str:
-        """The output of the cell below, run now."""
-        below = self.index + 1
-        assert self.opened.run(below)
-        return self.opened.shown(below)
-
 
 @pytest.fixture
 def panel(lab, notebook, request):
     """A panel in a notebook of its own: `panel(*sources)`; the first cell shows it."""
-
-    def started(*sources: str, name: str | None = None) -> Panel:
-        name = name or f"{request.node.name.partition('[')[0]}.ipynb"
-        lab.write(name, sources or [PANEL])
-        opened = notebook(lab, name)
-        assert opened.run(0)
-        return Panel(opened)
-
-    yield started
-    lab.theme("Light")
-    lab.end_kernels()
-
-
-def picture(panel: Panel, name: str) -> None:
-    """Keep a picture of the page in $LK_PICTURES, to be looked at."""
-    if folder := os.environ.get("LK_PICTURES"):
-        panel.page.screenshot(path=Path(folder) / f"panel_{name}.png")
-
-
-def focused(panel: Panel) -> str:
-    """What has the focus, by its name."""
-    return panel.page.evaluate(
-        "() => { const on = document.activeElement;"
-        " return on.getAttribute('aria-label') || on.labels?.[0]?.innerText || on.innerText || on.localName }"
-    )
-
-
-def tab_to(panel: Panel, name: str) -> None:
-    """Tab until the thing of this name has the focus."""
-    for _ in range(40):
-        if focused(panel).startswith(name):
-            return
-        panel.page.keyboard.press("Tab")
-    raise AssertionError(f"{name} is not reached")
+    yield from opener(Panel, PANEL, lab, notebook, request.node.name)
 
 
 # By keyboard ------------------------------------------------------------------------------------------------------
