@@ -15,6 +15,7 @@ from lk_notebook.core import values
 from notebooks import COST
 
 os.environ["LK_LOCAL_MODEL"] = "off"  # without an account the demo answers; a test of the local model asks for it
+os.environ["LK_NOTEBOOK_MEASUREMENTS"] = "off"  # no times of other runs, and none left behind
 
 
 @pytest.fixture(autouse=True)

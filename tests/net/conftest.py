@@ -13,4 +13,3 @@ def no_accounts(monkeypatch):
     for name in [name for name in os.environ if name.startswith(PREFIXES)]:
         monkeypatch.delenv(name)
     monkeypatch.setenv("NO_PROXY", "127.0.0.1")
-    monkeypatch.setenv("LK_NOTEBOOK_MEASUREMENTS", "off")  # no times of other runs, and none left behind
