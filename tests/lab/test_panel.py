@@ -452,7 +452,7 @@ def test_the_cell_run_again_shows_one_new_panel(panel):
     one.ask("first")
 
     assert one.opened.run(0)
-    one.opened.cell(0).locator(".lk-chat").get_by_text("Replies come from").wait_for()
+    one.opened.cell(0).locator(".lk-chat").get_by_text("Replies come from").last.wait_for()
 
     assert one.opened.wait(lambda: one.opened.cell(0).locator(".lk-chat").count() == 1)
     assert "You said first" not in one.opened.shown(0)
@@ -512,6 +512,7 @@ def test_no_key_is_in_the_page_or_the_file(panel):
 def test_the_notebook_of_panels_is_used_without_an_account(without_account, notebook):
     """Run All, then a question typed into its first panel: the built-in model answers, and says so."""
     shutil.copy(ROOT / "notebooks" / "04_panels.ipynb", without_account.work)
+    shutil.copytree(ROOT / "notebooks" / "images", Path(without_account.work) / "images")
     opened = notebook(without_account, "04_panels.ipynb")
     assert opened.run_all()
     first = Panel(opened, 1)
