@@ -14,6 +14,7 @@ from lk_notebook.core.values import Message, redact
 from lk_notebook.page import answer
 from lk_notebook.reply import ENDED, Reply
 from lk_notebook.widgets import markup
+from lk_notebook.widgets.panel import without
 
 #: Where the turns stand, and what stands before them.
 LOG = (
@@ -107,14 +108,8 @@ class Entry:
 
     def answered(self) -> list[Message]:
         """What shows the answer in that place."""
-        return told(self.seen.anew(self.c))
+        return without(self.seen.anew(self.c), "stop")  # that stands in the composer
 
     def anew(self) -> list[Message]:
         """What shows it below the turns that are there."""
         return [{"t": "more", "at": "log", "h": self.frame()}, *self.answered()]
-
-
-def told(messages: Sequence[Message]) -> list[Message]:
-    """What an answer tells a view; its Stop stands in the composer."""
-    return [each | {"acts": [act for act in each["acts"] if act != "stop"]} if each["t"] == "foot" else each
-            for each in messages]  # fmt: skip

@@ -22,7 +22,7 @@ from lk_notebook.net.deck import DECK, load
 from lk_notebook.page import Page, answer
 from lk_notebook.reply import ENDED, Reply
 from lk_notebook.widgets import markup, transcript
-from lk_notebook.widgets.panel import Act, Panel, status
+from lk_notebook.widgets.panel import Act, Panel, status, without
 
 _numbers = itertools.count(1)
 
@@ -166,10 +166,7 @@ class LessonPanel(Panel):
 
     def _tell_of_reply(self, messages: list[Message]) -> None:
         """What a reply tells; its Stop stands beside the prompts."""
-        for message in messages:
-            if message["t"] == "foot":
-                message["acts"] = [act for act in message["acts"] if act not in ("stop", "continue")]
-        self.tell(messages)
+        self.tell(without(messages, "stop", "continue"))
 
     def _frame(self) -> str:
         """The panel, its places empty."""

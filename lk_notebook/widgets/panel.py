@@ -34,6 +34,14 @@ def status(reply: Reply | None) -> str:
     return plain(plain_text(reply)) if reply.state in ENDED else "Replying"
 
 
+def without(messages: Sequence[Message], *acts: str) -> list[Message]:
+    """What a reply tells a view, but for these buttons: they stand elsewhere in the panel, or nowhere."""
+    return [
+        each | {"acts": [act for act in each["acts"] if act not in acts]} if each["t"] == "foot" else each
+        for each in messages
+    ]
+
+
 class Places:
     """The places of a panel that the kernel renders; a view is told only what differs from what it has."""
 
@@ -55,7 +63,7 @@ class Places:
 
 
 class Panel(View):
-    """A widget that moves out of its output, where its turns stay; it hears nothing before `open`."""
+    """A widget that moves out of its output, where its turns stay; it hears nothing before `_open`."""
 
     _esm = static("lk.js", "panel.js")
     _css = static("lk.css", "panel.css")

@@ -20,8 +20,8 @@ from lk_notebook.page import Page
 from lk_notebook.reply import ENDED, Reply
 from lk_notebook.session import Session
 from lk_notebook.widgets import markup
-from lk_notebook.widgets.entry import EMPTY, Entry, Past, told
-from lk_notebook.widgets.panel import Places, status
+from lk_notebook.widgets.entry import EMPTY, Entry, Past
+from lk_notebook.widgets.panel import Places, status, without
 
 #: A key that no turn has: whoever asks with it sees all turns.
 _NEXT = ("", 0)
@@ -221,7 +221,7 @@ class Talk:
         def tell() -> None:
             with self._lock:  # a view that has lost its content is told all of it in another thread
                 if page.news() and entry in self.entries:
-                    self.places.tell(told(page.changes(entry.c)))
+                    self.places.tell(without(page.changes(entry.c), "stop"))
 
         follow([reply], tell)
         with self._lock:
