@@ -35,12 +35,11 @@ pytestmark = pytest.mark.xdist_group("dask")
 @pytest.fixture(scope="module")
 def cluster() -> Iterator[LocalCluster]:
     """Two workers in processes of their own, as on two machines."""
-    before = os.environ.get("NO_PROXY"), os.environ.get("LK_NOTEBOOK_MEASUREMENTS")
-    os.environ.update(NO_PROXY="127.0.0.1", LK_NOTEBOOK_MEASUREMENTS="off")  # workers take them over
+    before = os.environ.get("NO_PROXY")
+    os.environ["NO_PROXY"] = "127.0.0.1"  # workers take it over
     with LocalCluster(n_workers=2, threads_per_worker=1, dashboard_address=":0", silence_logs=logging.ERROR) as started:
         yield started
-    for name, value in zip(("NO_PROXY", "LK_NOTEBOOK_MEASUREMENTS"), before, strict=True):
-        os.environ.pop(name) if value is None else os.environ.update({name: value})
+    os.environ.pop("NO_PROXY") if before is None else os.environ.update(NO_PROXY=before)
 
 
 @pytest.fixture

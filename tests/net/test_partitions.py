@@ -28,13 +28,12 @@ pytestmark = pytest.mark.xdist_group("dask")
 @pytest.fixture(scope="module")
 def client() -> Iterator[Client]:
     """Two workers in processes of their own."""
-    before = os.environ.get("NO_PROXY"), os.environ.get("LK_NOTEBOOK_MEASUREMENTS")
-    os.environ.update(NO_PROXY="127.0.0.1", LK_NOTEBOOK_MEASUREMENTS="off")  # workers take them over
+    before = os.environ.get("NO_PROXY")
+    os.environ["NO_PROXY"] = "127.0.0.1"  # workers take it over
     options = {"threads_per_worker": 2, "dashboard_address": ":0", "silence_logs": logging.CRITICAL}
     with LocalCluster(n_workers=2, **options) as cluster, Client(cluster, set_as_default=False) as connected:
         yield connected
-    for name, value in zip(("NO_PROXY", "LK_NOTEBOOK_MEASUREMENTS"), before, strict=True):
-        os.environ.pop(name) if value is None else os.environ.update({name: value})
+    os.environ.pop("NO_PROXY") if before is None else os.environ.update(NO_PROXY=before)
 
 
 def right(prompt):
